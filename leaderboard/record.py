@@ -1,0 +1,147 @@
+"""One measured result as JSON: committed, stored, published and read back; every field is checked, every score computed from the confusion matrix."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from leaderboard.names import check_link, check_name, check_text
+from poster.labels import EXPRESSIONS
+
+log = logging.getLogger(__name__)
+
+MAX_RECORD_BYTES = 256 * 1024
+_SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_PLAIN = re.compile(r"[\w .:+()/,-]{0,200}")  # versions, devices, dates: no markup
+
+
+class RecordError(ValueError):
+    """A result that is not what this project writes."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A result and what the submitter said about the model.
+
+    confusion[i][j]: images of class ``labels[i]`` predicted as ``labels[j]``. seconds: wall-clock of the evaluation.
+    predictions: name of the Parquet file beside the record, "" when none is kept. finished: ISO 8601, UTC.
+    """
+
+    id: str
+    model: str
+    benchmark: str
+    version: int
+    protocol: str
+    labels: tuple[str, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    weights_sha256: str
+    architecture: str = ""
+    parameters: int = 0
+    predictions: str = ""
+    source: str = ""
+    training_data: str = "unknown"
+    epoch_selection: str = "unknown"
+    paper: str = ""
+    code: str = ""
+    submitted_by: str = ""
+    software: Mapping[str, str] | None = None
+    device: str = ""
+    dtype: str = ""
+    seconds: float = 0.0
+    finished: str = ""
+
+    def __post_init__(self) -> None:
+        check_name(self.model, "model")
+        check_name(self.id, "result id")
+        for value, what in ((self.training_data, "training data"), (self.epoch_selection, "epoch selection")):
+            check_text(value, what)
+        for value, what in ((self.paper, "paper"), (self.code, "code")):
+            check_link(value, what)
+        for value, what in ((self.benchmark, "benchmark"), (self.protocol, "protocol")):
+            if not _SLUG.fullmatch(value):
+                raise RecordError(f"the {what} is not a short lower-case name")
+        if not _SHA256.fullmatch(self.weights_sha256):
+            raise RecordError("weights_sha256 is not 64 hexadecimal digits")
+        for value, what in (
+            (self.architecture, "architecture"), (self.source, "source"), (self.device, "device"), (self.dtype, "dtype"),
+            (self.finished, "finished"), (self.predictions, "predictions"), (self.submitted_by, "submitted_by"),
+            *((f"{key} {value}", "software") for key, value in (self.software or {}).items()),
+        ):  # fmt: skip
+            if not isinstance(value, str) or not _PLAIN.fullmatch(value):
+                raise RecordError(f"{what} is not plain text of at most 200 characters")
+        if not _is_count(self.version) or not _is_count(self.parameters):
+            raise RecordError("version and parameters must be whole numbers, 0 or more")
+        if not isinstance(self.seconds, (int, float)) or not math.isfinite(self.seconds) or self.seconds < 0:
+            raise RecordError("seconds is not a finite number, 0 or more")
+        if not self.labels or len(set(self.labels)) != len(self.labels) or not set(self.labels) <= set(EXPRESSIONS):
+            raise RecordError("the labels are not distinct expressions")
+        if len(self.confusion) != len(self.labels) or any(len(row) != len(self.labels) or not all(map(_is_count, row)) for row in self.confusion):
+            raise RecordError("the confusion matrix is not a square of counts, one row a label")
+        if not 0 < self.num_images <= 10_000_000:
+            raise RecordError("the confusion matrix counts no image, or more than any test set has")
+
+    @property
+    def num_images(self) -> int:
+        return sum(map(sum, self.confusion))
+
+    @property
+    def correct(self) -> int:
+        """Images on the diagonal."""
+        return sum(row[index] for index, row in enumerate(self.confusion))
+
+    def to_dict(self) -> dict[str, Any]:
+        """What :meth:`from_dict` reads; JSON types only, tuples as lists, with the number of images for readers."""
+        return {**json.loads(json.dumps(asdict(self))), "num_images": self.num_images}
+
+    @classmethod
+    def from_dict(cls, data: Any, id: str = "", model: str = "") -> Record:
+        """A Record from the JSON of ``eval score`` or of :meth:`to_dict`; ``id`` and ``model`` fill in what ``eval score`` does not know.
+
+        Unknown fields are left out (scores among them: they are computed anew). Raises RecordError, or SubmissionError for a text.
+        """
+        if not isinstance(data, dict):
+            raise RecordError("not a JSON object")
+        known = {field.name for field in fields(cls)}
+        values = {"id": id, "model": model, **{name: value for name, value in data.items() if name in known and value is not None}}
+        values["predictions"] = Path(str(values.get("predictions", ""))).name
+        try:
+            values["labels"] = tuple(values["labels"])
+            values["confusion"] = tuple(tuple(row) for row in values["confusion"])
+            record = cls(**values)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise RecordError(f"a field is missing or of the wrong type ({error})") from error
+        if data.get("num_images", record.num_images) != record.num_images:
+            raise RecordError(f"num_images says {data['num_images']!r} but the confusion matrix counts {record.num_images}")
+        return record
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 10**12
+
+
+def parse_json(text: bytes, **defaults: str) -> Record:
+    """A Record from untrusted bytes. Raises ValueError (RecordError, SubmissionError among them) for anything else."""
+    if len(text) > MAX_RECORD_BYTES:
+        raise RecordError(f"the file has {len(text)} bytes; a result has at most {MAX_RECORD_BYTES}")
+    try:
+        return Record.from_dict(json.loads(text), **defaults)
+    except RecursionError as error:
+        raise RecordError("the JSON is nested too deeply") from error
+
+
+def read_folder(folder: Path) -> Iterator[Record]:
+    """Every well-formed ``*.json`` of a folder, by file name; a malformed or hostile one is skipped with a log line."""
+    for path in sorted(folder.glob("*.json")):
+        try:
+            if path.stat().st_size > MAX_RECORD_BYTES:
+                raise RecordError(f"larger than {MAX_RECORD_BYTES} bytes")
+            yield parse_json(path.read_bytes(), id=path.stem, model=path.stem)
+        except (OSError, ValueError) as error:
+            log.warning("skipped %r: %s", path.name, str(error)[:300])
