@@ -1,0 +1,59 @@
+"""Which rows of a table can be told apart: pairwise McNemar tests, Holm's correction, tie groups. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.significance import mcnemar
+
+
+def holm(p_values: list[float]) -> list[float]:
+    """Holm's step-down correction (1979): family-wise error over all the tests, in the order given.
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    adjusted = [0.0] * len(p_values)
+    running = 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        running = max(running, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = running
+    return adjusted
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One row of a table: ``rank`` is 1 + the number of rows that are significantly better; ``group`` counts tie groups from 1."""
+
+    name: str
+    accuracy: float
+    rank: int
+    group: int
+
+
+def standings(correct: Mapping[str, NDArray[Any]], alpha: float = 0.05) -> list[Standing]:
+    """Rank rows whose images are the same, best first: name -> (N,) right or wrong.
+
+    A tie group is a leader and all later rows not significantly worse than it (Holm-corrected McNemar over all pairs);
+    the next group starts at the best row left over. Raises ValueError when the rows cover different numbers of images.
+    """
+    names = sorted(correct, key=lambda name: (-float(np.mean(correct[name])), name))
+    pairs = list(combinations(names, 2))
+    adjusted = dict(zip(pairs, holm([mcnemar(correct[a], correct[b]).p_value for a, b in pairs]), strict=True))
+    groups: dict[str, int] = {}
+    for leader in names:
+        if leader not in groups:
+            group = max(groups.values(), default=0) + 1
+            groups[leader] = group
+            groups.update({name: group for name in names[names.index(leader) + 1 :] if name not in groups and adjusted[leader, name] >= alpha})
+    rows = []
+    for position, name in enumerate(names):
+        better = sum(adjusted[other, name] < alpha for other in names[:position])
+        rows.append(Standing(name, float(np.mean(correct[name])), 1 + better, groups[name]))
+    return rows
