@@ -86,5 +86,5 @@ def load_claims(path: Path = CLAIMS_FILE) -> tuple[Claim, ...]:
             raise ValueError(f"{path.name} line {number}: {error}") from error
     keys = [(claim.model, claim.benchmark, claim.source) for claim in claims]
     if twice := {key for key in keys if keys.count(key) > 1}:
-        raise ValueError(f"{path.name} holds the same claim twice: {sorted(twice)[0]}")
+        raise ValueError(f"{path.name} holds the same claim twice: {min(twice)}")
     return tuple(claims)

@@ -1,0 +1,71 @@
+"""Where things lie and how much is allowed: read from the environment once, handed on as a value."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from poster.errors import InputError
+
+ROOT = Path(__file__).resolve().parent.parent
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the engine room. Times in seconds, sizes in bytes.
+
+    data: what this machine writes: the SQLite file, weights, predictions. benchmarks: where the data sets lie, "" where none is installed.
+    lease: how long a worker holds a job without a word; beat: how often it speaks. max_tries: claims after which a job that kills its
+    worker fails. max_seconds: the longest evaluation. quota: submissions a user may make in ``quota_window``.
+    results_repo: the Hugging Face data set that results are published to, "" for none.
+    """
+
+    data: Path = ROOT / "data"
+    database_url: str = ""
+    benchmarks: str = ""
+    results_repo: str = ""
+    endpoint: str = "https://huggingface.co"
+    lease: float = 60.0
+    beat: float = 15.0
+    max_tries: int = 3
+    max_seconds: float = 3600.0
+    quota: int = 10
+    quota_window: float = 86400.0
+    max_checkpoint: int = 2048 * MIB
+    probe_seconds: float = 120.0
+
+    @property
+    def url(self) -> str:
+        """The database: FER_DATABASE_URL, else SQLite in the data folder."""
+        return self.database_url or f"sqlite:///{self.data.resolve() / 'leaderboard.db'}"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Config:
+        """FER_DATA, FER_DATABASE_URL, FER_BENCHMARKS, FER_RESULTS_REPO, HF_ENDPOINT and FER_LEASE, FER_BEAT, FER_MAX_TRIES, FER_MAX_SECONDS, FER_QUOTA.
+
+        Raises InputError for a number that is none.
+        """
+        env = os.environ if environment is None else environment
+        values: dict[str, object] = {}
+        if folder := env.get("FER_DATA"):
+            values["data"] = Path(folder)
+        texts = {"database_url": "FER_DATABASE_URL", "benchmarks": "FER_BENCHMARKS", "results_repo": "FER_RESULTS_REPO", "endpoint": "HF_ENDPOINT"}
+        values |= {field: env[name] for field, name in texts.items() if env.get(name)}
+        for field in ("lease", "beat", "max_seconds", "max_tries", "quota"):
+            name = f"FER_{field.upper()}"
+            if text := env.get(name):
+                kind = int if field in ("max_tries", "quota") else float
+                try:
+                    number = kind(text)
+                except ValueError:
+                    number = -1
+                if not 0 < number < 1e9:
+                    raise InputError(f"{name} is {text!r}; a number above 0 is needed.")
+                values[field] = number
+        config = cls(**values)  # type: ignore[arg-type]
+        if config.beat * 2 > config.lease:
+            raise InputError(f"FER_BEAT ({config.beat:g} s) must be at most half of FER_LEASE ({config.lease:g} s).")
+        return config

@@ -1,0 +1,175 @@
+"""The database: tables, transactions and its clock, the same on SQLite (one machine) and PostgreSQL (several)."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Connection, Double, Engine, Integer, MetaData, Table, Text, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import GenericFunction
+
+from leaderboard.migrations import LATEST, migrate
+from poster.errors import InputError
+
+BUSY_SECONDS = 20  # how long a writer waits for another on SQLite before it gives up
+
+metadata = MetaData()
+
+
+def _table(name: str, text: str, integer: str = "", number: str = "") -> Table:
+    kinds = {**dict.fromkeys(text.split(), Text), **dict.fromkeys(integer.split(), BigInteger), **dict.fromkeys(number.split(), Double)}
+    first = text.split()[0]
+    return Table(name, metadata, *(Column(column, kind, primary_key=column == first) for column, kind in kinds.items()))
+
+
+# The columns as queries see them; the constraints stand in migrations.py, and a test holds the two against each other.
+submissions = _table(
+    "submissions",
+    "id name contract weights_sha256 stored_sha256 source training_data epoch_selection paper code submitted_by",
+    "parameters",
+    "created",
+)
+jobs = _table(
+    "jobs",
+    "id submission benchmark protocol weights_sha256 state fault worker message",
+    "tries token cancel_asked",
+    "lease_until deadline progress created started finished",
+)
+users = Table("users", metadata, Column("name", Text, primary_key=True))
+charges = Table("charges", metadata, Column("job", Text), Column("username", Text), Column("at", Double))
+results = _table("results", "id job record published_commit", "token", "created published")
+workers = _table("workers", "name host device job", "", "started seen")
+schema_version = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
+
+
+class db_now(GenericFunction[float]):
+    """Seconds since 1970 by the database's clock: the only clock that leases and quotas know."""
+
+    type = Double()
+    inherit_cache = True
+
+
+@compiles(db_now, "sqlite")
+def _sqlite_now(*_: Any, **__: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(db_now, "postgresql")
+def _postgresql_now(*_: Any, **__: Any) -> str:
+    return "EXTRACT(EPOCH FROM clock_timestamp())::double precision"
+
+
+def new_id() -> str:
+    """A fresh identifier: 12 hexadecimal digits, unguessable enough to be unique, short enough to read out."""
+    return secrets.token_hex(6)
+
+
+class Store:
+    """One database. Cheap to make, safe to share between threads; make a new one in a new process.
+
+    Raises InputError when the URL is malformed or names a database this program does not speak.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.engine = _engine(url)
+        self.is_sqlite = self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A consistent look at the database."""
+        with self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that writes; on SQLite it takes the write lock at once, so it never fails half way for want of it."""
+        with self.engine.connect() as connection:
+            connection = connection.execution_options(begin="BEGIN IMMEDIATE")
+            with connection.begin():
+                yield connection
+
+    def migrate(self, target: int = LATEST) -> list[int]:
+        """Bring the schema up to date; harmless when it is, or when others do the same at once."""
+        with self.write() as connection:
+            return migrate(connection, target)
+
+    def close(self) -> None:
+        """Give every connection back."""
+        self.engine.dispose()
+
+
+def open_store(url: str) -> Store:
+    """A store with an up-to-date schema. Raises InputError, naming the database without its password, when it does not answer."""
+    store = Store(url)
+    try:
+        store.migrate()
+    except DBAPIError as error:
+        store.close()
+        name = make_url(url).render_as_string(hide_password=True)
+        raise InputError(f"The database {name} does not answer as one; start it, or set FER_DATABASE_URL to the one to use.") from error
+    return store
+
+
+def is_outage(error: DBAPIError) -> bool:
+    """Whether an error means that the database is away, full or busy, so that the same call may succeed later."""
+    if error.connection_invalidated or isinstance(error, OperationalError):
+        return True
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return state[:2] in ("08", "53", "57", "58") or state in ("40001", "40P01")
+
+
+def _engine(url: str) -> Engine:
+    malformed = "FER_DATABASE_URL is not a database URL; write sqlite:////folder/leaderboard.db or postgresql://user@host/database."
+    try:
+        parsed = make_url(url.replace("postgres://", "postgresql://", 1))
+        kind = parsed.get_backend_name()
+    except (ArgumentError, ValueError) as error:
+        raise InputError(malformed) from error
+    if kind == "sqlite":
+        return _sqlite_engine(parsed.render_as_string(hide_password=False), parsed.database)
+    if kind != "postgresql":
+        raise InputError(f"FER_DATABASE_URL names {kind}; sqlite and postgresql are spoken here.")
+    try:
+        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    except ModuleNotFoundError as error:
+        raise InputError("PostgreSQL needs the package psycopg; install it with: pip install -r requirements-cluster.txt") from error
+
+
+def _sqlite_engine(url: str, file: str | None) -> Engine:
+    if not file or file == ":memory:":
+        raise InputError("FER_DATABASE_URL must name a file for SQLite, such as sqlite:////folder/leaderboard.db.")
+    Path(file).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, _: object) -> None:
+        connection.isolation_level = None  # the driver starts no transaction of its own: "begin" below does
+        _set_wal(connection)
+        for pragma in ("synchronous = FULL", "foreign_keys = ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+
+    return engine
+
+
+def _set_wal(connection: sqlite3.Connection) -> None:
+    """Switch to WAL; the very first switch ignores the busy time-out when two processes open a new file at once, hence the wait of our own."""
+    patience = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > patience:
+                raise
+            time.sleep(0.05)

@@ -1,0 +1,67 @@
+"""Both databases for every test of the engine room, and small makers of submissions and results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert
+
+from leaderboard.config import Config
+from leaderboard.jobs import Queued, enqueue
+from leaderboard.record import Record
+from leaderboard.store import Store, db_now, new_id, open_store, submissions
+from poster.contract import ModelContract
+from tests.leaderboard.postgres import Server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A fresh database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/leaderboard.db"
+    return request.getfixturevalue("postgres").new_database()
+
+
+@pytest.fixture
+def config(tmp_path: Path, database_url: str) -> Config:
+    return Config(data=tmp_path / "data", database_url=database_url, quota=1000)
+
+
+@pytest.fixture
+def store(config: Config) -> Iterator[Store]:
+    opened = open_store(config.url)
+    yield opened
+    opened.close()
+
+
+def add_job(store: Store, config: Config, weights: int = 0, user: str = "ann", benchmark: str = "sketch") -> Queued:
+    """A job of made-up weights, whose sha256 is the number; its submission holds a small contract."""
+    sha = f"{weights:064x}"
+    contract = ModelContract("posterpp_nano", ("neutral", "happiness"))
+    row = {
+        "id": new_id(), "name": f"model {weights}", "contract": contract.to_metadata()["poster.contract"], "weights_sha256": sha, "stored_sha256": sha,
+        "parameters": 7, "source": "file", "training_data": "unknown", "epoch_selection": "unknown", "paper": "", "code": "", "submitted_by": user,
+    }  # fmt: skip
+    with store.write() as connection:
+        connection.execute(insert(submissions).values(**row, created=db_now()))
+        return enqueue(connection, config, row["id"], sha, benchmark, "standard", user)
+
+
+@pytest.fixture
+def queue(store: Store, config: Config) -> Callable[..., Queued]:
+    return lambda *arguments, **named: add_job(store, config, *arguments, **named)
+
+
+def record_of(job, correct: int = 3) -> Record:
+    """A plausible result of a job."""
+    labels, confusion = ("neutral", "happiness"), ((correct, 1), (1, 3))
+    return Record(new_id(), "model", job.benchmark, 1, job.protocol, labels, confusion, job.weights_sha256)
