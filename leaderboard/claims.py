@@ -81,7 +81,8 @@ def load_claims(path: Path = CLAIMS_FILE) -> tuple[Claim, ...]:
     claims = []
     for number, row in enumerate(rows, start=2):
         try:
-            claims.append(Claim(**{**row, "accuracy": float(row["accuracy"])}))
+            accuracy = float(row.pop("accuracy"))
+            claims.append(Claim(accuracy=accuracy, **row))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path.name} line {number}: {error}") from error
     keys = [(claim.model, claim.benchmark, claim.source) for claim in claims]

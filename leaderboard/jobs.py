@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, delete, exists, func, insert, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -142,7 +142,7 @@ def claim(store: Store, config: Config, worker: str, benchmarks: Sequence[str] |
 
     benchmarks: only those this worker has the data for; None for all. A job out of tries fails here, so the queue moves on.
     """
-    mine = jobs.c.benchmark.in_(benchmarks) if benchmarks is not None else True
+    mine = jobs.c.benchmark.in_(benchmarks) if benchmarks is not None else true()
     waiting = or_(jobs.c.state == "queued", _expired(config))
     oldest = select(jobs.c.id).where(waiting, mine).order_by(jobs.c.created, jobs.c.id).limit(1).with_for_update(skip_locked=True).scalar_subquery()
     take = (

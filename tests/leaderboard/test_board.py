@@ -97,7 +97,8 @@ def test_a_record_survives_json():
         {"labels": ["happy"] * 8}, {"labels": LABELS[:7]}, {"confusion": [[1]]}, {"confusion": [[-1] * 8] * 8}, {"confusion": [[0] * 8] * 8},
         {"confusion": [[True] * 8] * 8}, {"confusion": [[0.5] * 8] * 8}, {"confusion": "x"}, {"confusion": None}, {"confusion": [[10**12] * 8] * 8},
         {"num_images": 1}, {"seconds": -1}, {"seconds": "1"}, {"seconds": math.nan}, {"parameters": -5}, {"version": "1"}, {"paper": "javascript:alert(1)"},
-        {"device": "<img src=x>"}, {"software": {"a": "<b>"}}, {"software": 3}, {"labels": [["neutral"]]}, {"training_data": "[x](y)"}, {"id": "../x"}, {"source": ["x"]},
+        {"device": "<img src=x>"}, {"software": {"a": "<b>"}}, {"software": 3}, {"labels": [["neutral"]]}, {"training_data": "[x](y)"},
+        {"id": "../x"}, {"source": ["x"]},
     ],
 )  # fmt: skip
 def test_hostile_fields_are_refused(changes):
