@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Children inherit these: a closed port stands in for every proxy, so what a child asks of the network fails at once.
 os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_DISABLE_TELEMETRY="1", NO_PROXY="127.0.0.1,localhost", no_proxy="127.0.0.1,localhost")
-os.environ.update({name: "http://127.0.0.1:9" for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")})
+os.environ.update(dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:9"))
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads starve the other processes of a small machine
 for _name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "FER_ALLOW_DOWNLOAD", "FER_FACE_WEIGHTS"):
     os.environ.pop(_name, None)
