@@ -18,8 +18,8 @@ class Benchmark:
 
     labels: empty where the data set itself says (a folder of the user's). counts, num_images: images per label and in all as
     published, None where unknown. fingerprint: SHA-256 over contents and labels (poster.data.images), None where the
-    data were never here. layouts: which of poster.data.readers are accepted. region: "whole" or "lower" (the lower half of the aligned face). unreadable: damaged images
-    the original set is known to have.
+    data were never here. layouts: which of poster.data.readers are accepted. region: "whole" or "lower" (the lower half of the
+    aligned face). unreadable: damaged images the original set is known to have.
     """
 
     name: str

@@ -155,7 +155,8 @@ def lower_face(benchmark: Benchmark) -> Benchmark:
     return replace(benchmark, name=f"{benchmark.name}-lower", title=title, region="lower")
 
 
-CATALOGUE: tuple[Benchmark, ...] = WHOLE + tuple(lower_face(benchmark) for benchmark in WHOLE if benchmark.name != "aihub-korean")  # that one is the lower half already
+# The AI Hub set is the lower half of the face already.
+CATALOGUE: tuple[Benchmark, ...] = WHOLE + tuple(lower_face(benchmark) for benchmark in WHOLE if benchmark.name != "aihub-korean")
 
 
 def find(name: str, protocol: str | None = None) -> Benchmark:

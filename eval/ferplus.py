@@ -47,9 +47,7 @@ def labels_of(votes: NDArray[np.integer], protocol: str) -> NDArray[np.int64]:
     return np.where(labels == 7, -1, labels) if kind.endswith("-7") else labels
 
 
-def protocol_set(
-    data: FerPlus, protocol: str, usage: str = "PrivateTest", stamp: str | None = None, names: dict[str, list[str]] | None = None
-) -> ImageSet:
+def protocol_set(data: FerPlus, protocol: str, usage: str = "PrivateTest", stamp: str | None = None, names: dict[str, list[str]] | None = None) -> ImageSet:
     """The images of one protocol. votes: shares among its expressions; agreement: share of all ten annotators for the top answer.
 
     names: file names by part where the images came as files; the keys are row numbers of the CSV otherwise. Raises DataError

@@ -53,19 +53,14 @@ def resample_confusion(confusion: Counts, resamples: int, seed: int) -> NDArray[
     return np.stack(rows, axis=1)
 
 
-def stratified_indices(targets: NDArray[Any], resamples: int, seed: int) -> NDArray[np.int64]:
-    """(R, N) image indices, drawn with replacement within each class."""
-    rng = np.random.default_rng(seed)
-    columns = []
-    for label in np.unique(targets):
-        members = np.flatnonzero(targets == label)
-        columns.append(members[rng.integers(0, len(members), size=(resamples, len(members)))])
-    return np.concatenate(columns, axis=1)
-
-
 def bootstrap_mean(values: NDArray[Any], targets: NDArray[Any], resamples: int = 1000, seed: int = 0, level: float = 0.95) -> Interval:
-    """Stratified percentile bootstrap of the mean of a per-image value (N,), a loss for example."""
-    return percentile_interval(values[stratified_indices(targets, resamples, seed)].mean(axis=1), level)
+    """Stratified percentile bootstrap of the mean of a per-image value (N,), a loss for example: images are drawn within each true class."""
+    rng = np.random.default_rng(seed)
+    totals = np.zeros(resamples)
+    for label in np.unique(targets):
+        members = np.asarray(values, np.float64)[targets == label]
+        totals += members[rng.integers(0, len(members), size=(resamples, len(members)))].sum(axis=1)
+    return percentile_interval(totals / len(targets), level)
 
 
 def percentile_interval(draws: NDArray[Any], level: float = 0.95) -> Interval:

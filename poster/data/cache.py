@@ -127,9 +127,9 @@ def _build(source: PixelSource, path: Path, shape_one: Callable[[Pixels], Pixels
             array = _drop_colour(array, temporary, path)
         array.flush()
         del array
-        with open(temporary, "rb") as file:
+        with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        temporary.replace(path)
     except OSError as error:
         raise DataError(f"the decoded images do not fit into {path.parent} ({error.strerror}); free {count * size * size * 3 / 2**20:.0f} MiB") from error
     finally:
@@ -140,7 +140,7 @@ def _allocate(path: Path, shape: tuple[int, ...]) -> Any:
     """A new memory-mapped file whose blocks are really there: writing to a mapped hole on a full disk would kill the process."""
     array = open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
     if hasattr(os, "posix_fallocate"):
-        with open(path, "r+b") as file:
+        with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
     return array
 
@@ -150,7 +150,7 @@ def _drop_colour(array: Any, temporary: Path, path: Path) -> Any:
     one_channel = temporary.with_name(f"{path.name}.{os.getpid()}-grey.tmp")
     grey = _allocate(one_channel, array.shape[:3])
     grey[:] = array[..., 0]
-    os.replace(one_channel, temporary)
+    one_channel.replace(temporary)
     return grey
 
 

@@ -47,7 +47,7 @@ def read_ferplus_png(folder: Path) -> tuple[FerPlus, dict[str, list[str]], str]:
 
 def _rows(label_file: Path) -> list[tuple[str, list[int]]]:
     rows = []
-    with open(label_file, newline="", encoding="utf-8") as file:
+    with label_file.open(newline="", encoding="utf-8") as file:
         for number, fields in enumerate(csv.reader(file), 1):
             if not fields or (number == 1 and not fields[0].lower().endswith(".png")):
                 continue  # a heading

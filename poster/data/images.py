@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -86,7 +85,7 @@ class ArraySource:
 def file_stamp(path: Path) -> str:
     """Path, size, inode and change times of a file: differs whenever it was written. Raises DataError when it is gone."""
     try:
-        status = os.stat(path)
+        status = path.stat()
     except OSError as error:
         raise DataError(f"the file {path.name} is listed but missing; put it back or restore the data set") from error
     return f"{path}|{status.st_size}|{status.st_ino}|{status.st_mtime_ns}|{status.st_ctime_ns}"

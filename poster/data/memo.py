@@ -85,10 +85,10 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Write beside ``path``, flush to the disk, move into place: a reader sees the old file or the new one, never half of it."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
-        with open(temporary, "wb") as file:
+        with temporary.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

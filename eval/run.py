@@ -1,0 +1,174 @@
+"""A checkpoint on a benchmark -> a Result with its predictions: the one path that every score takes."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import poster
+from eval import load
+from eval.benchmark import Benchmark
+from eval.chunks import ChunkStore
+from eval.diagnose import diagnose
+from eval.inference import Compute, Outputs, ScoringError, infer
+from eval.mapping import LabelMap
+from eval.predictions import Predictions
+from eval.probe import probe_contracts
+from eval.result import Result, save
+from eval.scores import ScoreSheet, score
+from poster.contract import ModelContract
+from poster.data.cache import UnreadableError, decoded
+from poster.data.images import ImageSet
+from poster.data.memo import inventory
+
+Progress = Callable[[str, int, int], None]  # what is going on, images done, images in all
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run with everything an analysis or a report may need beside the stored result."""
+
+    result: Result
+    sheet: ScoreSheet
+    predictions: Predictions
+    outputs: Outputs
+    images: ImageSet
+    pixels: NDArray[np.uint8]
+    model: torch.nn.Module
+    contract: ModelContract
+    labels: LabelMap
+    compute: Compute
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file, hex. Raises ScoringError when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ScoringError(f"the weights file {path} cannot be read ({error.strerror}); give the path of a checkpoint") from error
+
+
+def evaluate(
+    weights: Path,
+    benchmark: Benchmark,
+    data_dir: str | None,
+    out: Path,
+    compute: Compute | None = None,
+    *,
+    allow_doubled: bool = False,
+    revision: str | None = None,
+    probe: bool = True,
+    submission: str | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Score a checkpoint file. ``out`` is the JSON file; the predictions are written beside it, finished chunks too until the run is done.
+
+    Raises InputError for weights, data or a benchmark that cannot be scored.
+    """
+    started = time.perf_counter()
+    sha256 = file_sha256(weights)
+    data = load.load(benchmark, data_dir, allow_doubled=allow_doubled, revision=revision)
+    model = poster.load_model(weights)
+    return evaluate_model(
+        model, model.contract, sha256, data, out, compute or Compute(), probe=probe, submission=submission, progress=progress, started=started
+    )
+
+
+def evaluate_model(
+    model: torch.nn.Module,
+    contract: ModelContract,
+    sha256: str,
+    data: load.Loaded,
+    out: Path,
+    compute: Compute,
+    *,
+    probe: bool = True,
+    submission: str | None = None,
+    progress: Progress | None = None,
+    started: float | None = None,
+) -> Run:
+    """Score an opened model (in eval mode) on a loaded benchmark; the rest as in :func:`evaluate`."""
+    started = time.perf_counter() if started is None else started
+    benchmark = data.benchmark
+    labels = LabelMap.of(contract.labels, data.images.labels)
+    images, pixels = decode_images(data, contract, progress)
+    fingerprint = data.fingerprint if images is data.images else inventory(images).fingerprint
+    out.parent.mkdir(parents=True, exist_ok=True)
+    store = ChunkStore(out.with_suffix(".partial"), identity(sha256, fingerprint, images, contract, compute, benchmark.region))
+    outputs = infer(model, pixels, contract, compute, images.keys, store, _named("scoring", progress))
+    predictions = Predictions.of(images, labels.probabilities(outputs.logits))
+    sheet = score(predictions)
+    trials = probe_contracts(model, contract, labels, pixels, images.targets, outputs.logits, compute) if probe else None
+    result = Result(
+        benchmark=benchmark.name,
+        version=benchmark.version,
+        protocol=benchmark.protocol,
+        title=benchmark.title,
+        labels=predictions.labels,
+        weights_sha256=sha256,
+        model=contract.architecture,
+        confusion=sheet.confusion,
+        predictions_file=out.with_suffix(".parquet").name,
+        fingerprint=fingerprint,
+        software=compute.environment() | {"threads": torch.get_num_threads(), "batch_size": compute.batch},
+        device=compute.device,
+        dtype=compute.dtype,
+        seconds=time.perf_counter() - started,
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        submission=submission,
+        contract=dataclasses.asdict(contract),
+        warnings=(*data.warnings, *images.notes[len(data.images.notes) :], *labels.warnings()),
+        diagnosis=diagnose(predictions, contract, labels, trials).to_json(),
+    )
+    predictions.write(out.with_suffix(".parquet"), {"benchmark": benchmark.name, "protocol": benchmark.protocol, "weights_sha256": sha256})
+    save(result, sheet, out)
+    store.clear()
+    return Run(result, sheet, predictions, outputs, images, pixels, model, contract, labels, compute)
+
+
+def identity(sha256: str, fingerprint: str, images: ImageSet, contract: ModelContract, compute: Compute, region: str) -> dict[str, Any]:
+    """What finished chunks must agree in to be used again."""
+    return {
+        "weights": sha256,
+        "fingerprint": fingerprint,
+        "keys": hashlib.sha256("\n".join(images.keys).encode()).hexdigest(),
+        "contract": dataclasses.asdict(contract),
+        "compute": {**dataclasses.asdict(compute), "batch_size": compute.batch},
+        "region": region,
+        "torch": torch.__version__,
+    }
+
+
+def decode_images(data: load.Loaded, contract: ModelContract, progress: Progress | None) -> tuple[ImageSet, NDArray[np.uint8]]:
+    """Every image at the model's input size, from the cache; leaves out damaged images only where the original set is known to have them."""
+    images, fingerprint = data.images, data.fingerprint
+    size, kind, region = contract.input_size, contract.interpolation, data.benchmark.region
+    try:
+        return images, decoded(images.source, fingerprint, size, kind, region, progress=_named("decoding", progress))
+    except UnreadableError as error:
+        kept = load.without(images, error.indices, data.benchmark.unreadable)
+        if kept is None:
+            raise
+        return kept, decoded(kept.source, inventory(kept).fingerprint, size, kind, region, progress=_named("decoding", progress))
+
+
+def _named(what: str, progress: Progress | None) -> Callable[[int, int], None] | None:
+    return None if progress is None else lambda done, total: progress(what, done, total)
+
+
+def with_analyses(run: Run, analyses: dict[str, Any], out: Path) -> Run:
+    """The run with more analyses in its stored result."""
+    result = dataclasses.replace(run.result, analyses={**run.result.analyses, **analyses})
+    save(result, run.sheet, out)
+    return dataclasses.replace(run, result=result)
