@@ -1,0 +1,79 @@
+"""A recipe is data: every value a training run depends on, saved with the run and overridable from the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from poster.errors import InputError
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How training pictures are varied; probabilities in 0..1, angles in degrees, sizes as fractions of the side."""
+
+    flip: float = 0.5
+    rotation: float = 15.0
+    scale: float = 0.18
+    shift: float = 0.08
+    brightness: float = 0.2
+    contrast: float = 0.3
+    low_resolution: float = 0.25
+    noise: float = 0.2
+    erase: float = 0.25
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training run. lr: peak learning rate of AdamW under a cosine schedule with warm-up; ema: decay of the weight average.
+
+    class_balance: pictures are drawn with probability proportional to (class count) ** -class_balance; 0 is plain shuffling.
+    auxiliary: weight of a second loss on the image stream alone (its last map, averaged, through a linear layer that is thrown
+    away afterwards); without it the signal has to find its way through the fusion first and the first epochs are lost.
+    landmark_*: the lesson in which the landmark stream learns 68 points from a teacher before it is frozen.
+    """
+
+    name: str
+    architecture: str
+    epochs: int = 18
+    batch_size: int = 128
+    lr: float = 1.5e-3
+    weight_decay: float = 0.05
+    warmup_epochs: float = 1.0
+    ema: float = 0.998
+    clip_norm: float = 2.0
+    class_balance: float = 0.35
+    auxiliary: float = 0.5
+    seed: int = 1
+    bf16: bool = True
+    landmark_epochs: int = 6
+    landmark_lr: float = 2e-3
+    landmark_pictures: int = 8000
+    augmentation: Augmentation = Augmentation()
+
+    def override(self, assignments: list[str]) -> Recipe:
+        """Apply ``key=value`` texts; ``augmentation.noise=0`` reaches inside. Raises InputError for an unknown key or a value of the wrong type."""
+        recipe = self
+        for text in assignments:
+            key, _, value = text.partition("=")
+            if key.startswith("augmentation."):
+                inner = _assign(recipe.augmentation, key.removeprefix("augmentation."), value)
+                recipe = dataclasses.replace(recipe, augmentation=inner)
+            else:
+                recipe = _assign(recipe, key, value)
+        return recipe
+
+
+def _assign(target, key: str, value: str):
+    fields = {f.name: type(getattr(target, f.name)) for f in dataclasses.fields(target)}
+    kind = fields.get(key)
+    if kind not in (int, float, bool, str):
+        raise InputError(f"{key!r} is not a value of a recipe; known are {', '.join(name for name, k in fields.items() if k in (int, float, bool, str))}")
+    try:
+        parsed = {"true": True, "false": False}[value.lower()] if kind is bool else kind(value)
+    except (ValueError, KeyError) as error:
+        raise InputError(f"{key}={value} is not usable: {key} takes {'true or false' if kind is bool else 'a ' + kind.__name__}") from error
+    return dataclasses.replace(target, **{key: parsed})
+
+
+RECIPES = {recipe.name: recipe for recipe in (Recipe(name="posterpp_nano", architecture="posterpp_nano"),)}
