@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from poster.heads import create_head
+
 
 def nearest_half(images: Tensor) -> Tensor:
     """(N, C, S, S) -> (N, C, S // 2, S // 2) by nearest neighbour: pixel (2i, 2j), what F.interpolate's default does from 224 to 112."""
@@ -148,12 +150,12 @@ class AdaFace(nn.Module):
     """AdaFace's recognition backbone (Kim et al. 2022): (N, 3, 112, 112) BGR -> embedding of 512 numbers.
 
     With ``num_classes=0`` ``forward`` returns what recognition needs: the unit embedding (N, 512) and its norm (N, 1),
-    the feature norm that AdaFace reads as image quality. With classes a linear head gives logits (N, K).
+    the feature norm that AdaFace reads as image quality. With classes a head gives logits (N, K).
     """
 
     num_features = 512
 
-    def __init__(self, depths: Sequence[int], num_classes: int = 0) -> None:
+    def __init__(self, depths: Sequence[int], num_classes: int = 0, head: str = "linear") -> None:
         super().__init__()
         self.trunk = IRBackbone(depths, (64, 128, 256, 512), inner_norm=True)
         self.neck = nn.Sequential()
@@ -163,7 +165,7 @@ class AdaFace(nn.Module):
         self.neck.add_module("linear", nn.Linear(512 * 7 * 7, 512))
         self.neck.add_module("bn_out", nn.BatchNorm1d(512, affine=False))
         self.num_classes = num_classes
-        self.head = nn.Linear(512, num_classes) if num_classes else nn.Identity()
+        self.head = create_head(head, 512, num_classes)
 
     def forward_features(self, images: Tensor) -> Tensor:
         """(N, 3, 112, 112) -> embedding (N, 512), its norm still in it."""
