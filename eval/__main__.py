@@ -1,65 +1,60 @@
-"""The command line: ``python -m eval benchmarks | score | compare | ...``."""
+"""``python -m eval COMMAND``: the table of commands; each lives in `eval/commands` and is imported only when asked for."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
-from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads make a busy machine many times slower
-
-from eval import commands
 from poster.cli import run
+from poster.errors import InputError
+
+COMMANDS = {
+    "benchmarks": "which benchmarks exist, which are here, how to get the others",
+    "score": "a checkpoint on a benchmark: scores, intervals, diagnosis",
+    "compare": "is the difference between two results real?",
+    "rank": "several results on one benchmark: ranks and tie groups",
+    "rescore": "every score again from stored predictions, without the model",
+    "report": "a stored result as one self-contained HTML page",
+    "verify": "a recognition backbone on pair sets (LFW, CFP-FP, AgeDB-30 ...)",
+    "linear-probe": "an embedding's worth for expressions: a linear classifier on the training part",
+    "crop": "cut the faces out of a data set of whole pictures (CAER-S)",
+}
 
 
-def parser() -> argparse.ArgumentParser:
-    """Every command with its options."""
-    top = argparse.ArgumentParser(prog="python -m eval", description="Score facial expression models and compare the scores.")
-    subparsers = top.add_subparsers(dest="command", required=True)
+class Parser(argparse.ArgumentParser):
+    """argparse whose complaints are the user's errors like all others: one sentence, exit code 2, JSON with --json."""
 
-    def add(name: str, action: Callable[[argparse.Namespace], dict[str, Any] | None], text: str) -> argparse.ArgumentParser:
-        command = subparsers.add_parser(name, help=text, description=text)
-        command.add_argument("--json", action="store_true", help="print one JSON object instead of text")
-        command.set_defaults(action=action)
-        return command
-
-    command = add("benchmarks", commands.benchmarks, "Which benchmarks exist, which are here, how to get the others.")
-    command.add_argument("--data", metavar="DIR", help="folder with the data sets, or one of them")
-
-    command = add("score", commands.score, "Score a checkpoint on a benchmark.")
-    command.add_argument("weights", help="checkpoint file")
-    _data(command)
-    _compute(command)
-    command.add_argument("--out", metavar="RESULT.json", help="result file; the predictions are written beside it (default: runs/BENCHMARK-PROTOCOL-SHA.json)")
-    command.add_argument("--no-probe", action="store_true", help="do not try other channel orders and normalisations")
-
-    command = add("compare", commands.compare, "Is the difference between two results real?")
-    command.add_argument("a", metavar="A.json")
-    command.add_argument("b", metavar="B.json")
-    return top
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; see `{self.prog} --help`")
 
 
-def _data(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--benchmark", required=True, help="see `python -m eval benchmarks`")
-    command.add_argument("--protocol", help="a protocol of the benchmark (default: its first)")
-    command.add_argument("--data", metavar="DIR", help="the data set's folder (or a Hugging Face repository id)")
-    command.add_argument("--revision", help="commit, branch or tag of a Hugging Face repository")
-    command.add_argument("--allow-doubled", action="store_true", help="keep pictures that stand twice in a set whose contents are not known")
-
-
-def _compute(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 ...")
-    command.add_argument("--dtype", default="float32", help="float32, or bfloat16 or float16 by autocast")
-    command.add_argument("--batch-size", type=int, default=0, help="images a batch (default: 32 on the CPU, 256 on a GPU)")
-
-
-def main(arguments: list[str] | None = None) -> int:
+def main(argv: list[str]) -> int:
     """Run one command; the exit code is 0 done, 2 the user's input, 1 ours."""
-    options = parser().parse_args(arguments)
-    return run(lambda: options.action(options), options.json)
+    # Before torch is imported: OpenMP threads that spin make a busy machine many times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    as_json = "--json" in argv
+    name = argv[0] if argv and argv[0] in COMMANDS else None
+
+    def action() -> dict[str, Any] | None:
+        if name is None:
+            chooser = Parser(prog="python -m eval", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+            chooser.add_argument("command", choices=COMMANDS, help="; ".join(f"{key}: {what}" for key, what in COMMANDS.items()))
+            chooser.parse_args(argv[:1])
+            return None
+        command = importlib.import_module(f"eval.commands.{name.replace('-', '_')}")
+        parser = Parser(prog=f"python -m eval {name}", description=COMMANDS[name])
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+        command.add_arguments(parser)
+        answer, text = command.run(parser.parse_args(argv[1:]))
+        if not as_json:
+            print(text)
+        return answer
+
+    return run(action, as_json)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

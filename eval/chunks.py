@@ -41,7 +41,7 @@ class ChunkStore:
     def write(self, index: int, arrays: Arrays) -> None:
         """Keep a finished chunk: complete on the disk, or not there at all."""
         buffer = io.BytesIO()
-        np.savez(buffer, **arrays)
+        np.savez(buffer, allow_pickle=False, **arrays)
         write_atomically(self._path(index), buffer.getvalue())
 
     def clear(self) -> None:

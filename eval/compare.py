@@ -12,6 +12,7 @@ from eval.metrics import cohen_kappa, confusion_matrix
 from eval.predictions import Predictions, ResultError
 from eval.result import Result, load, load_predictions
 from eval.significance import Interval, McNemar, mcnemar, paired_bootstrap
+from eval.ties import Standing, standings
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,7 @@ def compare_files(a: Path, b: Path) -> Comparison:
 
 def compare(first: Result, a: Predictions, second: Result, b: Predictions) -> Comparison:
     """Compare two results image by image, matched by key."""
-    if (first.benchmark, first.version, first.protocol) != (second.benchmark, second.version, second.protocol):
-        raise ResultError(
-            f"{first.benchmark} {first.protocol} (version {first.version}) and {second.benchmark} {second.protocol} (version {second.version})"
-            " are different test sets; compare results of the same one"
-        )
+    check_same_test_set(first, second)
     b = aligned(a, b)
     test = mcnemar(a.correct, b.correct)
     accuracy = float(a.correct.mean()), float(b.correct.mean())
@@ -61,6 +58,27 @@ def compare(first: Result, a: Predictions, second: Result, b: Predictions) -> Co
         interval=interval, agreement=float((a.predicted == b.predicted).mean()), kappa=kappa if np.isfinite(kappa) else None, test=test,
         only_a=only_a, only_b=only_b, verdict=verdict(accuracy, test, interval),
     )  # fmt: skip
+
+
+def check_same_test_set(first: Result, second: Result) -> None:
+    """Raise ResultError unless two results are of one benchmark, version and protocol."""
+    if (first.benchmark, first.version, first.protocol) != (second.benchmark, second.version, second.protocol):
+        raise ResultError(
+            f"{first.benchmark} {first.protocol} (version {first.version}) and {second.benchmark} {second.protocol} (version {second.version})"
+            " are different test sets; compare results of the same one"
+        )
+
+
+def rank_files(paths: list[Path]) -> tuple[Standing, ...]:
+    """Ranks and tie groups of several results of one test set, named by their files. Raises ResultError."""
+    if len(set(paths)) < len(paths):
+        raise ResultError("a result file is given twice; give each once")
+    results = [load(path) for path in paths]
+    predictions = [load_predictions(result, path) for result, path in zip(results, paths, strict=True)]
+    for other in results[1:]:
+        check_same_test_set(results[0], other)
+    correct = {str(path): aligned(predictions[0], item).correct for path, item in zip(paths, predictions, strict=True)}
+    return tuple(standings(correct))
 
 
 def aligned(a: Predictions, b: Predictions) -> Predictions:

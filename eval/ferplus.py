@@ -53,14 +53,18 @@ def protocol_set(data: FerPlus, protocol: str, usage: str = "PrivateTest", stamp
     names: file names by part where the images came as files; the keys are row numbers of the CSV otherwise. Raises DataError
     when the part, or the Training part that a "-dedup" protocol compares with, is not there.
     """
-    missing = {usage, *(("Training",) if protocol.endswith(DEDUP) else ())} - set(np.unique(data.usage).tolist())
+    parts = set(np.unique(data.usage).tolist())
+    missing = {usage, *(("Training",) if protocol.endswith(DEDUP) else ())} - parts
     if missing:
         raise DataError(f"the {missing.pop()} part of FERPlus is not there, but {protocol} needs it; add it, or choose another --protocol")
     rows = data.rows(usage)
     labels = labels_of(data.votes[rows], protocol)
     keep = labels >= 0
-    if protocol.endswith(DEDUP):
-        keep &= ~identical_to(data.images[rows], data.images[data.rows("Training")])
+    in_training = None
+    if usage != "Training" and "Training" in parts:
+        in_training = identical_to(data.images[rows], data.images[data.rows("Training")])
+        keep &= ~in_training if protocol.endswith(DEDUP) else True
+        in_training = in_training[keep]
     keys = [f"row {row}" for row in rows] if names is None else names[usage]
     keys = [key for key, kept in zip(keys, keep, strict=True) if kept]
     rows, labels = rows[keep], labels[keep]
@@ -75,4 +79,5 @@ def protocol_set(data: FerPlus, protocol: str, usage: str = "PrivateTest", stamp
         layout="ferplus-csv" if names is None else "ferplus-png",
         votes=emotions / emotions.sum(axis=1, keepdims=True),
         agreement=votes.max(axis=1) / votes.sum(axis=1),
+        in_training=in_training,
     )

@@ -51,11 +51,11 @@ class Compute:
         """Images a batch."""
         return self.batch_size or (32 if torch.device(self.device).type == "cpu" else 256)
 
-    def environment(self) -> dict[str, Any]:
+    def environment(self) -> dict[str, str]:
         """What the numbers were made with."""
         software = {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__, "platform": platform.platform()}
         if torch.device(self.device).type == "cuda":
-            software |= {"gpu": torch.cuda.get_device_name(self.device), "cuda": torch.version.cuda, "cudnn": str(torch.backends.cudnn.version())}
+            software |= {"gpu": torch.cuda.get_device_name(self.device), "cuda": str(torch.version.cuda), "cudnn": str(torch.backends.cudnn.version())}
         return software
 
 
@@ -78,7 +78,7 @@ def exact_float32() -> Iterator[None]:
         torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
 
 
-def forward(model: torch.nn.Module, batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+def forward(model: Any, batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Logits and, where the model offers it, the embedding before the head: (N, 3, S, S) -> (N, C), (N, D)."""
     if hasattr(model, "forward_features") and hasattr(model, "forward_head"):
         embedding = model.forward_features(batch)
@@ -96,10 +96,7 @@ def batches(
     """Logits (and embeddings) batch by batch. ``transform`` gets a batch (n, S, S[, 3]) and the position of its first image."""
     device = torch.device(compute.device)
     model = model.to(device)
-    autocast: AbstractContextManager[Any] = nullcontext()
-    if compute.dtype != "float32":
-        autocast = torch.autocast(device.type, DTYPES[compute.dtype])
-    with torch.inference_mode(), exact_float32(), autocast:
+    with torch.inference_mode(), exact_float32(), _autocast(compute):
         for start in range(0, len(pixels), compute.batch):
             block = np.array(pixels[start : start + compute.batch])
             if transform is not None:
@@ -109,6 +106,30 @@ def batches(
             if embedding is not None:
                 arrays["embeddings"] = embedding.float().cpu().numpy()
             yield arrays
+
+
+def embeddings(
+    model: torch.nn.Module, pixels: NDArray[np.uint8], contract: ModelContract, compute: Compute, progress: Progress | None = None
+) -> NDArray[np.float32]:
+    """(N, D) embeddings before the head, their length still in them; a recognition backbone needs no head. Raises ScoringError."""
+    if not hasattr(model, "forward_features"):
+        raise ScoringError("the model has no embedding before its head; give a POSTER, POSTER++ or AdaFace checkpoint")
+    features: Any = model.to(torch.device(compute.device)).forward_features
+    found = []
+    with torch.inference_mode(), exact_float32(), _autocast(compute):
+        for start in range(0, len(pixels), compute.batch):
+            block = torch.from_numpy(np.array(pixels[start : start + compute.batch])).to(compute.device)
+            found.append(features(normalise(block, contract)).flatten(1).float().cpu().numpy())
+            if progress:
+                progress(start + len(block), len(pixels))
+    joined = np.concatenate(found)
+    if not np.isfinite(joined).all():
+        raise ScoringError("an embedding is not a finite number; the weights are damaged or overflow")
+    return joined
+
+
+def _autocast(compute: Compute) -> AbstractContextManager[Any]:
+    return nullcontext() if compute.dtype == "float32" else torch.autocast(torch.device(compute.device).type, DTYPES[compute.dtype])
 
 
 def infer(

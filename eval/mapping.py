@@ -37,9 +37,9 @@ class LabelMap:
         """(N, C) logits -> (N, K) probabilities over the benchmark's labels, rows summing to 1."""
         if logits.shape[1] != len(self.model_labels):
             raise ScoringError(f"the model has {logits.shape[1]} outputs, its contract {len(self.model_labels)} labels; convert it again with --labels")
-        shared = [index for index, column in enumerate(self.columns) if column is not None]
+        shared = {index: column for index, column in enumerate(self.columns) if column is not None}
         result = np.zeros((len(logits), len(self.labels)))
-        result[:, shared] = softmax(logits[:, [self.columns[index] for index in shared]])
+        result[:, list(shared)] = softmax(logits[:, list(shared.values())])
         return result
 
     def warnings(self) -> tuple[str, ...]:

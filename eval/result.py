@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ class Result:
     software: dict[str, Any]
     device: str
     dtype: str
+    threads: int
+    batch_size: int
     seconds: float
     finished: str
     submission: str | None = None
@@ -80,6 +83,8 @@ class Result:
             "software": self.software,
             "device": self.device,
             "dtype": self.dtype,
+            "threads": self.threads,
+            "batch_size": self.batch_size,
             "seconds": round(self.seconds, 3),
             "finished": self.finished,
         }
@@ -104,6 +109,8 @@ class Result:
                 software=dict(fields["software"]),
                 device=fields["device"],
                 dtype=fields["dtype"],
+                threads=fields["threads"],
+                batch_size=fields["batch_size"],
                 seconds=float(fields["seconds"]),
                 finished=fields["finished"],
                 submission=fields.get("submission"),
@@ -116,6 +123,18 @@ class Result:
             if isinstance(error, ResultError):
                 raise
             raise ResultError("the file is not a result of `eval score`: a field is missing or malformed") from error
+
+
+def check_output(path: Path, suffix: str) -> None:
+    """Make the folder of an output file. Raises ResultError for another ending, or a place that cannot be written."""
+    if path.suffix != suffix:
+        raise ResultError(f"the output {path.name} must end in {suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResultError(f"the folder {path.parent} cannot be made ({error.strerror}); choose another output") from error
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise ResultError(f"the output {path} cannot be written; choose another place")
 
 
 def save(result: Result, sheet: ScoreSheet, path: Path) -> None:

@@ -20,11 +20,13 @@ from eval import load
 from eval.benchmark import Benchmark
 from eval.chunks import ChunkStore
 from eval.diagnose import diagnose
+from eval.duplicates import leak_report
 from eval.inference import Compute, Outputs, ScoringError, infer
 from eval.mapping import LabelMap
 from eval.predictions import Predictions
 from eval.probe import probe_contracts
-from eval.result import Result, save
+from eval.problems import class_geometry, plane
+from eval.result import Result, check_output, save
 from eval.scores import ScoreSheet, score
 from poster.contract import ModelContract
 from poster.data.cache import UnreadableError, decoded
@@ -104,12 +106,15 @@ def evaluate_model(
     labels = LabelMap.of(contract.labels, data.images.labels)
     images, pixels = decode_images(data, contract, progress)
     fingerprint = data.fingerprint if images is data.images else inventory(images).fingerprint
-    out.parent.mkdir(parents=True, exist_ok=True)
+    check_output(out, ".json")
     store = ChunkStore(out.with_suffix(".partial"), identity(sha256, fingerprint, images, contract, compute, benchmark.region))
-    outputs = infer(model, pixels, contract, compute, images.keys, store, _named("scoring", progress))
+    outputs = infer(model, pixels, contract, compute, images.keys, store, named("scoring", progress))
     predictions = Predictions.of(images, labels.probabilities(outputs.logits))
     sheet = score(predictions)
     trials = probe_contracts(model, contract, labels, pixels, images.targets, outputs.logits, compute) if probe else None
+    diagnosis = diagnose(predictions, contract, labels, trials).to_json()
+    if images.in_training is not None:
+        diagnosis["copies"] = leak_report(predictions, np.flatnonzero(images.in_training))
     result = Result(
         benchmark=benchmark.name,
         version=benchmark.version,
@@ -121,20 +126,28 @@ def evaluate_model(
         confusion=sheet.confusion,
         predictions_file=out.with_suffix(".parquet").name,
         fingerprint=fingerprint,
-        software=compute.environment() | {"threads": torch.get_num_threads(), "batch_size": compute.batch},
+        software=compute.environment(),
         device=compute.device,
         dtype=compute.dtype,
+        threads=torch.get_num_threads(),
+        batch_size=compute.batch,
         seconds=time.perf_counter() - started,
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         submission=submission,
         contract=dataclasses.asdict(contract),
         warnings=(*data.warnings, *images.notes[len(data.images.notes) :], *labels.warnings()),
-        diagnosis=diagnose(predictions, contract, labels, trials).to_json(),
+        diagnosis=diagnosis,
+        analyses={} if outputs.embeddings is None else geometry(outputs.embeddings, images),
     )
     predictions.write(out.with_suffix(".parquet"), {"benchmark": benchmark.name, "protocol": benchmark.protocol, "weights_sha256": sha256})
     save(result, sheet, out)
     store.clear()
     return Run(result, sheet, predictions, outputs, images, pixels, model, contract, labels, compute)
+
+
+def geometry(embeddings: NDArray[np.float32], images: ImageSet) -> dict[str, Any]:
+    """The embedding's geometry and its picture; it costs no forward pass."""
+    return {"geometry": class_geometry(embeddings, images.targets, images.labels), "plane": plane(embeddings)}
 
 
 def identity(sha256: str, fingerprint: str, images: ImageSet, contract: ModelContract, compute: Compute, region: str) -> dict[str, Any]:
@@ -155,15 +168,16 @@ def decode_images(data: load.Loaded, contract: ModelContract, progress: Progress
     images, fingerprint = data.images, data.fingerprint
     size, kind, region = contract.input_size, contract.interpolation, data.benchmark.region
     try:
-        return images, decoded(images.source, fingerprint, size, kind, region, progress=_named("decoding", progress))
+        return images, decoded(images.source, fingerprint, size, kind, region, progress=named("decoding", progress))
     except UnreadableError as error:
         kept = load.without(images, error.indices, data.benchmark.unreadable)
         if kept is None:
             raise
-        return kept, decoded(kept.source, inventory(kept).fingerprint, size, kind, region, progress=_named("decoding", progress))
+        return kept, decoded(kept.source, inventory(kept).fingerprint, size, kind, region, progress=named("decoding", progress))
 
 
-def _named(what: str, progress: Progress | None) -> Callable[[int, int], None] | None:
+def named(what: str, progress: Progress | None) -> Callable[[int, int], None] | None:
+    """The progress of one stage: (done, total), its name put in."""
     return None if progress is None else lambda done, total: progress(what, done, total)
 
 

@@ -25,7 +25,9 @@ def read_ferplus_png(folder: Path) -> tuple[FerPlus, dict[str, list[str]], str]:
 
     A line is: file name, "(0, 0, 48, 48)", ten votes. Raises DataError for a malformed line, a picture missing, extra or not 48 x 48.
     """
-    images, votes, usage, names, stamps = [], [], [], {}, []
+    images, votes, usage = [], [], []
+    names: dict[str, list[str]] = {}
+    stamps: list[str] = []
     for part, place in FOLDERS.items():
         label_file = folder / place / "label.csv"
         if not label_file.is_file():

@@ -110,6 +110,7 @@ class ImageSet:
 
     keys: file name or row, unique. targets: (N,) index into ``labels``. votes: (N, K) share of the annotators per label, rows summing
     to 1, or None. agreement: (N,) share of all annotators for the most voted answer, or None. layout: the layout it was read from.
+    in_training: (N,) whether the very image also stands in the training part, or None where that is not known.
     notes: sentences about how it was read that belong into a result.
     """
 
@@ -120,6 +121,7 @@ class ImageSet:
     layout: str
     votes: NDArray[np.float64] | None = None
     agreement: NDArray[np.float64] | None = None
+    in_training: NDArray[np.bool_] | None = None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -146,6 +148,7 @@ class ImageSet:
             source=self.source.take(indices),
             votes=None if self.votes is None else self.votes[indices],
             agreement=None if self.agreement is None else self.agreement[indices],
+            in_training=None if self.in_training is None else self.in_training[indices],
         )
 
     def relabel(self, labels: tuple[str, ...]) -> ImageSet:
