@@ -5,12 +5,11 @@ torch is imported only by :func:`load_model` and the way back to the authors' la
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,14 +19,13 @@ from poster.contract import CHANNELS, ModelContract
 from poster.errors import CheckpointError
 from poster.identify import SHOWN, UNUSED, Identity, identify
 from poster.layouts import layouts
+from poster.origin import Origin
 from poster.proposal import Guess, chosen_labels, make_contract
 from poster.reading import Contents, Reader
 from poster.safetensors_file import Entry, copy_renamed, read_header
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-ORIGIN_KEY = "poster.origin"  # safetensors metadata: where a converted file came from
 
 
 @dataclass(frozen=True)
@@ -72,6 +70,7 @@ class Inspection:
             "labels": _guess_json(known.labels if known.nearest else None),
             "channels": _guess_json(known.channels if known.nearest else None, names=False),
             "extras": {"optimizer": False, **contents.extras},
+            "origin": None if known.origin is None else asdict(known.origin),
             "warnings": list(known.warnings) if known.nearest else [],
         }
         if known.architecture is None:
@@ -110,8 +109,11 @@ def convert(
         if known.architecture is None and (known.is_near or labels is not None or channels is not None):
             raise CheckpointError(str(known.problem))
         contract = inspection.contract(labels, channels).to_metadata() if known.architecture else {}
-        origin = inspection.contents.metadata.get(ORIGIN_KEY) or json.dumps(origin_of(inspection), sort_keys=True)
-        copy_renamed(tensors, target, known.names, {"format": "pt", ORIGIN_KEY: origin, **contract})
+        guesses = (("labels", labels, known.labels), ("channels", channels, known.channels))
+        assumed = tuple(part for part, chosen, guess in guesses if chosen is None and not guess.sure)
+        origin = Origin.from_metadata(inspection.contents.metadata) or Origin.of(inspection.contents.sha256, known.layout, inspection.contents.extras, ())
+        metadata = {"format": "pt", **replace(origin, assumed=assumed).to_metadata(), **contract}
+        copy_renamed(tensors, target, known.names, metadata)
     return inspection
 
 
@@ -158,7 +160,7 @@ def read_tensor(file: BufferedReader, entry: Entry) -> Tensor:
     }  # fmt: skip
     tensor = torch.empty(entry.shape, dtype=dtypes[entry.dtype])
     file.seek(entry.begin)
-    if file.readinto(memoryview(tensor.reshape(-1).view(torch.uint8).numpy())) != entry.end - entry.begin:
+    if file.readinto(tensor.reshape(-1).view(torch.uint8).numpy().data) != entry.end - entry.begin:
         raise CheckpointError("the file changed while it was read; try again")
     return tensor
 
@@ -183,12 +185,6 @@ def output_path(out: str | os.PathLike[str], endings: tuple[str, ...], source: s
     if target.is_dir() or (target.exists() and target.samefile(source)):
         raise CheckpointError(f"the output {target.name} is a folder or the input itself; choose another name")
     return target
-
-
-def origin_of(inspection: Inspection) -> dict[str, Any]:
-    """What is worth remembering of the file that was converted."""
-    contents, known = inspection.contents, inspection.identity
-    return {"sha256": contents.sha256, "layout": known.layout, "prefix": known.prefix, "wrapper": contents.wrapper, "extras": contents.extras}
 
 
 def _guess_json(guess: Guess | None, names: bool = True) -> dict[str, Any]:

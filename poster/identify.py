@@ -12,6 +12,7 @@ from poster.contract import METADATA_KEY, ModelContract
 from poster.labels import EXPRESSIONS
 from poster.layouts import Layout, Shape, layouts
 from poster.official import is_unused, official_names
+from poster.origin import Origin
 from poster.proposal import DLRP, Guess, guess_channels, guess_labels, warnings_about
 from poster.reading import Contents
 
@@ -46,6 +47,7 @@ class Identity:
     parameters_used: int
     warnings: tuple[str, ...]
     contract: ModelContract | None = None
+    origin: Origin | None = None
     nearest: str | None = None
     differing: tuple[str, ...] = ()
     problem: str | None = None
@@ -85,7 +87,9 @@ def identify(contents: Contents) -> Identity:
     head = best.head
     if contract is not None and {contract.head, head} == {"arcface", "cosface"}:
         head = contract.head
-    labels, channels = guess_labels(best.layout.name, best.num_classes, layout, contract), guess_channels(best.layout.name, layout, contract)
+    origin = Origin.from_metadata(contents.metadata)
+    labels = guess_labels(best.layout.name, best.num_classes, layout, contract, origin)
+    channels = guess_channels(best.layout.name, layout, contract, origin)
     unused = sum(name.startswith(UNUSED) for name in names.values())
     return Identity(
         architecture=best.layout.name if problem is None else None,
@@ -100,6 +104,7 @@ def identify(contents: Contents) -> Identity:
         parameters_used=sum(prod(shapes[key]) for key in best.names if key in shapes and key.rpartition(".")[2] not in _BUFFERS),
         warnings=() if problem else warnings_about(layout, head, contents.extras, labels, channels, unused, {dtype for dtype, _ in contents.entries.values()}),
         contract=contract,
+        origin=origin,
         nearest=best.layout.name if best.known and mistake is None else None,
         differing=best.differing,
         problem=problem,

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any
 
-from poster.checkpoint import ORIGIN_KEY, Inspection, opened, output_path, read_tensor
+from poster.checkpoint import Inspection, opened, output_path, read_tensor
 from poster.errors import CheckpointError
 from poster.identify import UNUSED
 from poster.layouts import Shape
 from poster.official import official_names
+from poster.origin import Origin
 from poster.safetensors_file import read_header, replacing
 
 ENDINGS = (".pth", ".pt", ".ckpt", ".tar")
@@ -38,11 +38,12 @@ def to_official(path: str | os.PathLike[str], out: str | os.PathLike[str], label
         with tensors.open("rb") as file:
             entries = read_header(file, os.fstat(file.fileno()).st_size).entries
             state = {names.get(name, name.removeprefix(UNUSED)): read_tensor(file, entries[raw]) for raw, name in known.names.items()}
+        origin = known.origin or Origin.of("", known.layout, inspection.contents.extras, ())
         for key, shape in never_called(known.architecture).items():
             if key not in state:
                 state[key] = _filler(key, shape)
         with replacing(target) as written:
-            torch.save(_wrapped(known.architecture, state, _extras(inspection)), written)
+            torch.save(_wrapped(known.architecture, state, origin), written)
     return inspection
 
 
@@ -82,25 +83,14 @@ def _filler(key: str, shape: Shape) -> Any:
     return torch.zeros(shape, dtype=torch.int64 if key.endswith("num_batches_tracked") else torch.float32)
 
 
-def _extras(inspection: Inspection) -> dict[str, Any]:
-    """Epoch and best accuracy, from the file itself or from what it was converted from."""
-    try:
-        origin = json.loads(inspection.contents.metadata.get(ORIGIN_KEY, "{}"))
-        return {**origin.get("extras", {}), **inspection.contents.extras}
-    except (ValueError, AttributeError, TypeError, RecursionError):
-        return inspection.contents.extras
-
-
-def _wrapped(architecture: str, state: dict[str, Any], extras: dict[str, Any]) -> dict[str, Any]:
+def _wrapped(architecture: str, state: dict[str, Any], origin: Origin) -> dict[str, Any]:
     """The state dict under the keys and prefixes that the authors' scripts look for."""
     import torch
 
-    epoch = extras.get("epoch")
-    epoch = epoch if isinstance(epoch, int) else 0
+    epoch = origin.epoch or 0
     if architecture.startswith("adaface"):
         return {"epoch": epoch, "state_dict": {key if key.startswith("head.") else f"model.{key}": value for key, value in state.items()}}
     parallel = {f"module.{key}": value for key, value in state.items()}
     if architecture.startswith("poster_"):
         return {"iter": epoch, "model_state_dict": parallel}
-    best = extras.get("best_acc")
-    return {"epoch": epoch, "state_dict": parallel, "best_acc": torch.tensor(float(best) if isinstance(best, int | float) else 0.0)}
+    return {"epoch": epoch, "state_dict": parallel, "best_acc": torch.tensor(origin.best_acc or 0.0)}

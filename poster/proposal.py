@@ -9,6 +9,7 @@ from typing import Any
 from poster.contract import IMAGENET_MEAN, IMAGENET_STD, ModelContract
 from poster.errors import CheckpointError
 from poster.labels import ORDERS, order, order_name
+from poster.origin import Origin
 
 DLRP = "deep-learning-reproducibility-project"  # daunnn's POSTER++ on lower faces: the only published files with three classes
 
@@ -35,10 +36,10 @@ class Guess:
     why: str
 
 
-def guess_labels(architecture: str, num_classes: int, layout: str, contract: ModelContract | None = None) -> Guess:
-    """The label order such a file most likely has. Never sure unless the file carries its contract."""
+def guess_labels(architecture: str, num_classes: int, layout: str, contract: ModelContract | None = None, origin: Origin | None = None) -> Guess:
+    """The label order such a file most likely has. Sure only where the file carries its contract and nobody assumed this part of it."""
     if contract is not None:
-        return Guess(order_name(contract.labels), contract.labels, True, "the file carries its contract")
+        return Guess(order_name(contract.labels), contract.labels, *_carried("labels", origin))
     if num_classes == 0:
         return Guess(None, (), True, "the network has no expression head")
     name, why = _likely_order(architecture, num_classes, layout)
@@ -67,10 +68,10 @@ def _likely_order(architecture: str, num_classes: int, layout: str) -> tuple[str
     return "raf-db", "a guess from the number of classes alone"
 
 
-def guess_channels(architecture: str, layout: str, contract: ModelContract | None = None) -> Guess:
+def guess_channels(architecture: str, layout: str, contract: ModelContract | None = None, origin: Origin | None = None) -> Guess:
     """The channel order such a network was most likely fed."""
     if contract is not None:
-        return Guess(contract.channels, tuple(contract.channels), True, "the file carries its contract")
+        return Guess(contract.channels, (contract.channels,), *_carried("channels", origin))
     if architecture.startswith("adaface"):
         name, why = "bgr", "AdaFace's code feeds BGR"
     elif layout == "poster" and not architecture.endswith("_affectnet"):
@@ -81,7 +82,14 @@ def guess_channels(architecture: str, layout: str, contract: ModelContract | Non
         name, why = "rgb", "the usual order; the file carries no contract"
     else:
         name, why = "rgb", "POSTER++'s script reads pictures with torchvision's ImageFolder, which gives RGB"
-    return Guess(name, tuple(name), False, why)
+    return Guess(name, (name,), False, why)
+
+
+def _carried(part: str, origin: Origin | None) -> tuple[bool, str]:
+    """(sure, why) for a part of the file's own contract."""
+    if origin is not None and part in origin.assumed:
+        return False, f"assumed when the file was converted; name the {part} with `python -m poster convert --{part} ...` to settle it"
+    return True, "the file carries its contract"
 
 
 def make_contract(architecture: str, head: str, layout: str, input_size: int, labels: Guess, channels: Guess) -> ModelContract:

@@ -36,6 +36,8 @@ def describe(inspection: Inspection) -> Iterator[str]:
     prefix = f", keys begin with {known.prefix!r}" if known.prefix else ""
     yield f"file          {contents.container}, {contents.size:,} bytes, {len(contents.entries)} entries{wrapper}{prefix}, layout {known.layout}"
     yield f"sha256        {contents.sha256}"
+    if known.origin is not None:
+        yield f"converted     from layout {known.origin.layout}, sha256 {known.origin.sha256}"
     facts = [f"{name} {value}" for name, value in contents.extras.items() if isinstance(value, int | float | str) and not isinstance(value, bool)]
     facts += [name for name in ("optimizer", "recorder") if contents.extras.get(name)]
     if facts:
