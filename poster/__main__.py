@@ -11,8 +11,10 @@ from poster.cli import run
 from poster.errors import InputError
 
 COMMANDS = {
+    "classify": "the faces of a photo, their expressions and a heatmap",
     "inspect": "what is in a checkpoint: architecture, classes, labels, contract, warnings",
     "convert": "a checkpoint to safetensors with its contract, or back to its authors' layout",
+    "train": "a model by a recipe, resumable",
 }
 
 

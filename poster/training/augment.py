@@ -53,7 +53,7 @@ def degrade(images: Tensor, how: Augmentation) -> Tensor:
 
     mean = images.mean(dim=(2, 3), keepdim=True)
     x = (images - mean) * torch.exp(uniform(-how.contrast, how.contrast)) + mean + uniform(-how.brightness, how.brightness)
-    small = int(torch.randint(side // 4, side * 3 // 4, ()))
+    small = int(torch.randint(side // 3, side * 3 // 4, ()))
     coarse = F.interpolate(F.interpolate(x, size=small, mode="bilinear", antialias=True), size=side, mode="bilinear")
     x = torch.lerp(x, coarse, chosen(how.low_resolution))
     x = x + torch.randn_like(x) * uniform(0, 0.06) * chosen(how.noise)

@@ -58,7 +58,10 @@ def learn_landmarks(stream: MobileFaceNet, side: int, images: np.ndarray, points
     pixels = torch.from_numpy(images)
     steps = len(images) // recipe.batch_size
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.landmark_lr, total_steps=recipe.landmark_epochs * steps)
-    nn.init.constant_(student.landmark_head.bn.bias, 0.5)
+    # Begin at the mean face, with deviations of a few hundredths: BatchNorm's own start is off by a whole side.
+    nn.init.constant_(student.landmark_head.bn.weight, 0.05)
+    with torch.no_grad():
+        student.landmark_head.bn.bias.copy_(points.mean(dim=0).flatten())
     student.train()
     error = float("nan")
     for epoch in range(recipe.landmark_epochs):

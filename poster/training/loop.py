@@ -54,6 +54,7 @@ def train(model: nn.Module, contract: ModelContract, data: TrainingData, recipe:
         model.train()
         freeze(model)
         total = 0.0
+        how = recipe.augmentation.scaled(min(1.0, epoch / recipe.ramp_epochs) if recipe.ramp_epochs else 1.0)
         bar = tqdm(range(steps), desc=f"epoch {epoch + 1}/{recipe.epochs}", unit="batch", mininterval=5)
         for step in bar:
             lr = learning_rate(recipe, epoch + step / steps)
@@ -61,7 +62,7 @@ def train(model: nn.Module, contract: ModelContract, data: TrainingData, recipe:
                 group["lr"] = lr
             chosen = rows[step * recipe.batch_size : (step + 1) * recipe.batch_size]
             pixels = torch.from_numpy(data.images[chosen])[:, None].float() / 255
-            images = degrade(warp(pixels, random_affine(len(chosen), recipe.augmentation)), recipe.augmentation)
+            images = degrade(warp(pixels, random_affine(len(chosen), how)), how)
             with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bf16):
                 logits = model(as_input(images, contract))
                 from_image = auxiliary()

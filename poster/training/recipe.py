@@ -13,14 +13,19 @@ class Augmentation:
     """How training pictures are varied; probabilities in 0..1, angles in degrees, sizes as fractions of the side."""
 
     flip: float = 0.5
-    rotation: float = 15.0
-    scale: float = 0.18
-    shift: float = 0.08
-    brightness: float = 0.2
-    contrast: float = 0.3
-    low_resolution: float = 0.25
-    noise: float = 0.2
-    erase: float = 0.25
+    rotation: float = 12.0
+    scale: float = 0.15
+    shift: float = 0.06
+    brightness: float = 0.12
+    contrast: float = 0.25
+    low_resolution: float = 0.2
+    noise: float = 0.15
+    erase: float = 0.2
+
+    def scaled(self, strength: float) -> Augmentation:
+        """Everything but the mirror times ``strength`` (0..1)."""
+        values = {name: value * strength for name, value in dataclasses.asdict(self).items() if name != "flip"}
+        return dataclasses.replace(self, **values)
 
 
 @dataclass(frozen=True)
@@ -28,19 +33,21 @@ class Recipe:
     """One training run. lr: peak learning rate of AdamW under a cosine schedule with warm-up; ema: decay of the weight average.
 
     class_balance: pictures are drawn with probability proportional to (class count) ** -class_balance; 0 is plain shuffling.
-    auxiliary: weight of a second loss on the image stream alone (its last map, averaged, through a linear layer that is thrown
+    ramp_epochs: over which the augmentation grows from none to its full strength; at full strength from the start, the first epochs
+    learn nearly nothing. auxiliary: weight of a second loss on the image stream alone (its last map, averaged, through a linear layer that is thrown
     away afterwards); without it the signal has to find its way through the fusion first and the first epochs are lost.
     landmark_*: the lesson in which the landmark stream learns 68 points from a teacher before it is frozen.
     """
 
     name: str
     architecture: str
-    epochs: int = 18
-    batch_size: int = 128
-    lr: float = 1.5e-3
+    epochs: int = 17
+    batch_size: int = 64
+    lr: float = 1e-3
     weight_decay: float = 0.05
-    warmup_epochs: float = 1.0
-    ema: float = 0.998
+    warmup_epochs: float = 0.2
+    ramp_epochs: float = 6.0
+    ema: float = 0.999
     clip_norm: float = 2.0
     class_balance: float = 0.35
     auxiliary: float = 0.5
@@ -48,7 +55,7 @@ class Recipe:
     bf16: bool = True
     landmark_epochs: int = 6
     landmark_lr: float = 2e-3
-    landmark_pictures: int = 8000
+    landmark_pictures: int = 6000
     augmentation: Augmentation = Augmentation()
 
     def override(self, assignments: list[str]) -> Recipe:

@@ -1,4 +1,4 @@
-"""``python -m poster train RECIPE --data DIR --out DIR``: from the data on disk to a safetensors file with its contract."""
+"""One training session: read the data, teach the landmark stream, run the loop, write the finished model with its contract."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from poster.cli import run
 from poster.contract import ModelContract
 from poster.errors import InputError
+from poster.face import FER2013_MARGIN
 from poster.labels import ORDERS
 from poster.models import create_model
 from poster.training import loop
@@ -30,28 +30,15 @@ NANO_CONTRACT = ModelContract(
     channels="grey",
     mean=(0.51, 0.51, 0.51),
     std=(0.25, 0.25, 0.25),
+    crop=FER2013_MARGIN,
     source="trained from scratch on FERPlus by this project",
     licence="research only (FER2013 pictures)",
 )
 
 
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m poster train", description="Train a model by a recipe.")
-    parser.add_argument("recipe", help=f"one of {', '.join(RECIPES)}")
-    parser.add_argument("--data", type=Path, required=True, help="the folder with fer2013.csv and fer2013new.csv")
-    parser.add_argument("--out", type=Path, required=True, help="where checkpoints, log and the finished model go")
-    parser.add_argument("--teacher", type=Path, help="POSTER's MobileFaceNet with 136 outputs, which teaches the landmark stream")
-    parser.add_argument("--resume", action="store_true", help="go on after the last finished epoch")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads (0: torch's choice)")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a value of the recipe")
-    parser.add_argument("--json", action="store_true")
-    args = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    return run(lambda: train(args), args.json)
-
-
 def train(args: argparse.Namespace) -> dict[str, Any]:
-    """Run the recipe; the finished model is ``out/model.safetensors``."""
+    """Run ``args.recipe`` on ``args.data`` (see poster/commands/train.py); the finished model is ``out/model.safetensors``."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     if args.recipe not in RECIPES:
         raise InputError(f"{args.recipe!r} is not a recipe; known are {', '.join(RECIPES)}")
     recipe = RECIPES[args.recipe].override(args.set)

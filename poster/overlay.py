@@ -1,0 +1,39 @@
+"""Colours for what is drawn on a photo: a perceptually even heat scale whose weak values are transparent, and face boxes."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+# Eight stops of a dark-to-light scale whose lightness rises evenly, so that it reads the same in grey and for colour-blind eyes.
+_STOPS = np.array(
+    [[13, 8, 60], [70, 12, 110], [125, 24, 109], [178, 43, 90], [221, 75, 62], [246, 123, 33], [251, 181, 35], [248, 245, 140]], dtype=np.float64
+)  # fmt: skip
+
+
+def colour(values: np.ndarray) -> np.ndarray:
+    """float (H, W) in 0..1 -> uint8 RGB (H, W, 3)."""
+    position = np.clip(values, 0, 1) * (len(_STOPS) - 1)
+    stops = np.arange(len(_STOPS))
+    return np.stack([np.interp(position, stops, _STOPS[:, channel]) for channel in range(3)], axis=-1).round().astype(np.uint8)
+
+
+def blend(rgb: np.ndarray, values: np.ndarray, opacity: float = 0.6) -> np.ndarray:
+    """Lay a heatmap (H, W) in 0..1 over a photo (H, W, 3) uint8; opacity 0..1 is what the strongest value gets, weak ones less."""
+    alpha = (np.clip(values, 0, 1) ** 0.7 * opacity)[..., None]
+    return (rgb * (1 - alpha) + colour(values) * alpha).round().astype(np.uint8)
+
+
+def draw_boxes(rgb: np.ndarray, boxes: list[tuple[float, float, float, float]]) -> np.ndarray:
+    """A white line with a dark rim around every box (x0, y0, x1, y1), with its number, so that it shows on any photo."""
+    image = Image.fromarray(rgb)
+    draw = ImageDraw.Draw(image)
+    width = max(2, round(max(image.size) / 300))
+    for number, (x0, y0, x1, y1) in enumerate(boxes, 1):
+        for colour_, line in (((20, 20, 20), width + 2), ((255, 255, 255), width)):
+            draw.rectangle((x0, y0, x1, y1), outline=colour_, width=line)
+        if len(boxes) > 1:
+            size = max(14, width * 7)
+            draw.rectangle((x0, y0, x0 + size, y0 + size), fill=(20, 20, 20))
+            draw.text((x0 + size / 2, y0 + size / 2), str(number), fill=(255, 255, 255), anchor="mm", font_size=size * 0.8)
+    return np.asarray(image)

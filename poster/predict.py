@@ -1,0 +1,92 @@
+"""A photo and a model -> one Prediction a face; and the heatmap laid over the whole photo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from poster.attention import heatmap
+from poster.errors import CheckpointError
+from poster.face import CropBox, Face, crop_face, find_faces
+from poster.preprocess import to_input
+from poster.quality import quality
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One face. box: (x0, y0, x1, y1), pixels of the upright photo; landmarks: (5, 2) pixels or None; labels and probabilities in
+    the model's order, summing to 1; quality: 0..1 (see poster/quality.py); heatmaps: name -> float32 (S, S) in 0..1 over the
+    face's crop; crop: where that crop lies in the photo."""
+
+    box: tuple[float, float, float, float]
+    landmarks: np.ndarray | None
+    labels: tuple[str, ...]
+    probabilities: tuple[float, ...]
+    quality: float
+    heatmaps: dict[str, np.ndarray] = field(default_factory=dict, compare=False)
+    crop: CropBox | None = field(default=None, compare=False)
+
+    @property
+    def ranked(self) -> list[tuple[str, float]]:
+        """(label, probability), most probable first."""
+        return sorted(zip(self.labels, self.probabilities, strict=True), key=lambda pair: -pair[1])
+
+
+def whole_picture(rgb: np.ndarray) -> Face:
+    """The whole picture taken as one face, for pictures in which none is found. Its box is the centred square."""
+    height, width = rgb.shape[:2]
+    side = min(height, width)
+    x0, y0 = (width - side) / 2, (height - side) / 2
+    return Face((x0, y0, x0 + side, y0 + side), detector="none")
+
+
+def predict(model: nn.Module, rgb: np.ndarray, faces: tuple[Face, ...] | None = None, heatmaps: tuple[str, ...] = ()) -> tuple[Prediction, ...]:
+    """Classify the faces of a photo (H, W, 3) uint8, largest first; empty when there is none.
+
+    model: from ``poster.load_model``. faces: from ``find_faces``, looked for when None. heatmaps: sources of
+    ``poster.attention`` to add for the predicted class. Raises CheckpointError for a model without an expression head.
+    """
+    contract = model.contract
+    if not contract.labels:
+        raise CheckpointError("this is a recognition backbone without an expression head; it gives embeddings, not expressions")
+    faces = find_faces(rgb) if faces is None else faces
+    if not faces:
+        return ()
+    # A whole picture is taken as it is; a found face gets the margin the model learned with.
+    crops = [crop_face(rgb, face, 0.0 if face.detector == "none" else contract.crop, contract.input_size) for face in faces]
+    images = to_input(np.stack([crop for crop, _ in crops]), contract)
+    with torch.inference_mode():
+        probabilities = (model(images).double() / contract.temperature).softmax(dim=1).numpy()
+    maps = {source: heatmap(model, images.clone(), torch.from_numpy(probabilities.argmax(axis=1)), source).numpy() for source in heatmaps}
+    predictions = []
+    for index, (face, (crop, where)) in enumerate(zip(faces, crops, strict=True)):
+        side = float(np.hypot(*where.affine[:, 0])) * where.size
+        row = tuple(float(p) for p in probabilities[index])
+        own = {source: values[index] for source, values in maps.items()}
+        predictions.append(Prediction(face.box, face.landmarks, contract.labels, row, quality(crop, side), own, where))
+    return tuple(predictions)
+
+
+def over_photo(predictions: tuple[Prediction, ...], source: str, width: int, height: int) -> np.ndarray:
+    """The heatmaps of all faces on the photo: float32 (height, width) in 0..1, 0 outside the crops, the larger value where two overlap."""
+    total = np.zeros((height, width), dtype=np.float32)
+    for prediction in predictions:
+        where, values = prediction.crop, prediction.heatmaps[source]
+        assert where is not None
+        corners = where.to_photo(np.array([[0, 0], [where.size, 0], [0, where.size], [where.size, where.size]]))
+        x0, y0 = np.floor(corners.min(axis=0)).clip(0, (width, height)).astype(int)
+        x1, y1 = np.ceil(corners.max(axis=0)).clip(0, (width, height)).astype(int)
+        if x0 >= x1 or y0 >= y1:
+            continue
+        # PIL wants output -> input: photo pixels of this window to crop pixels.
+        affine = where.inverse.copy()
+        affine[:, 2] += affine[:, :2] @ (x0, y0)
+        window = Image.fromarray(values.astype(np.float32)).transform(
+            (int(x1 - x0), int(y1 - y0)), Image.Transform.AFFINE, affine.ravel().tolist(), Image.Resampling.BILINEAR
+        )
+        total[y0:y1, x0:x1] = np.maximum(total[y0:y1, x0:x1], np.asarray(window))
+    return total
