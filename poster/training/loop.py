@@ -152,7 +152,7 @@ def fit_temperature(logits: Tensor, labels: np.ndarray) -> float:
         return loss
 
     optimizer.step(closure)
-    return float(log_t.exp())
+    return float(log_t.detach().exp())
 
 
 def _groups(model: nn.Module, weight_decay: float) -> list[dict]:

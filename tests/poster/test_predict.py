@@ -1,0 +1,121 @@
+"""A photo through a model: probabilities, places in the photo, the command."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from skimage.data import astronaut
+
+import poster
+from poster.contract import ModelContract
+from poster.face import Face, crop_face, find_faces
+from poster.labels import ORDERS
+from poster.predict import Prediction, over_photo, predict, whole_picture
+from poster.quality import quality
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def model() -> torch.nn.Module:
+    torch.manual_seed(0)
+    network = poster.create_model("posterpp_nano", num_classes=8).eval()
+    network.contract = ModelContract("posterpp_nano", ORDERS["ferplus"], input_size=48, channels="grey", temperature=2.0)
+    return network
+
+
+def test_probabilities_are_the_softmax_of_the_scaled_logits(model: torch.nn.Module) -> None:
+    photo = astronaut()
+    (face,) = find_faces(photo)
+    (prediction,) = predict(model, photo, (face,))
+    crop, _ = crop_face(photo, face, 0.0, 48)
+    grey = np.asarray(Image.fromarray(crop).convert("L"), dtype=np.float32)
+    mean, std = np.float32(model.contract.mean)[:, None, None], np.float32(model.contract.std)[:, None, None]
+    x = torch.from_numpy((grey[None] / 255 - mean) / std)[None]
+    expected = (model(x)[0].double() / 2.0).softmax(0).detach()
+    assert prediction.probabilities == pytest.approx(expected.tolist(), abs=1e-6)
+    assert sum(prediction.probabilities) == pytest.approx(1, abs=1e-9)
+    assert prediction.labels == ORDERS["ferplus"]
+
+
+def test_a_mark_on_the_crop_lands_where_the_crop_lies() -> None:
+    face = Face((300.0, 100.0, 400.0, 220.0))
+    photo = np.zeros((400, 600, 3), np.uint8)
+    _, where = crop_face(photo, face, 0.1, 48)
+    values = np.zeros((48, 48), np.float32)
+    values[10, 30] = 1.0
+    heat = over_photo((Prediction(face.box, None, ("neutral",), (1.0,), 1.0, {"features": values}, where),), "features", 600, 400)
+    rows, columns = np.indices(heat.shape) + 0.5
+    found = ((heat * columns).sum() / heat.sum(), (heat * rows).sum() / heat.sum())
+    assert found == pytest.approx(where.to_photo(np.array([[30.5, 10.5]]))[0], abs=0.6)
+    assert heat[:, :280].max() == 0.0
+
+
+def test_heatmaps_stay_inside_the_crop_and_on_the_photo(model: torch.nn.Module) -> None:
+    photo = astronaut()[:, 60:300]
+    predictions = predict(model, photo, heatmaps=("features", "attention"))
+    for source in ("features", "attention"):
+        heat = over_photo(predictions, source, photo.shape[1], photo.shape[0])
+        assert heat.shape == photo.shape[:2]
+        assert heat.max() == pytest.approx(1, abs=0.2)
+        assert heat[300:].max() == 0
+
+
+def test_no_face_gives_nothing_and_the_whole_picture_can_be_asked_for(model: torch.nn.Module) -> None:
+    black = np.zeros((200, 300, 3), np.uint8)
+    assert predict(model, black) == ()
+    (prediction,) = predict(model, black, (whole_picture(black),))
+    assert prediction.box == (50.0, 0.0, 250.0, 200.0)
+
+
+def test_quality_falls_with_size_and_blur() -> None:
+    photo = astronaut()
+    (face,) = find_faces(photo)
+    crop, _ = crop_face(photo, face, 0.0, 48)
+    blurred = np.asarray(Image.fromarray(crop).resize((8, 8)).resize((48, 48), Image.Resampling.BICUBIC))
+    assert quality(crop, 200) > quality(crop, 30) > 0
+    assert quality(crop, 200) > 2 * quality(blurred, 200)
+    assert quality(np.zeros((48, 48, 3), np.uint8), 200) == 0
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "poster", "classify", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120)  # noqa: S603
+
+
+def test_the_command_finds_happiness_in_the_astronaut(tmp_path: Path) -> None:
+    photo, picture = tmp_path / "photo.jpg", tmp_path / "heat.png"
+    Image.fromarray(astronaut()).save(photo, quality=92)
+    done = run(str(photo), "--json", "--heatmap", str(picture))
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    (face,) = answer["faces"]
+    assert answer["model"] == "posterpp_nano"
+    assert answer["image"] == {"width": 512, "height": 512}
+    assert max(face["probabilities"], key=face["probabilities"].get) == "happiness"
+    assert sum(face["probabilities"].values()) == pytest.approx(1, abs=1e-6)
+    x0, y0, x1, y1 = face["box"]
+    assert 150 < x0 < x1 < 300
+    assert 40 < y0 < y1 < 230
+    assert Image.open(picture).size == (512, 512)
+
+
+@pytest.mark.parametrize(("name", "content"), [("text.jpg", b"not a photo at all"), ("empty.png", b"")])
+def test_what_is_no_photo_gets_one_sentence(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    done = run(str(tmp_path / name), "--json")
+    assert done.returncode == 2
+    assert json.loads(done.stdout)["error"] == done.stderr.strip()
+    assert "\n" not in done.stderr.strip()
+
+
+def test_a_photo_without_a_face_is_an_answer(tmp_path: Path) -> None:
+    Image.new("RGB", (320, 240)).save(tmp_path / "black.png")
+    answer = json.loads(run(str(tmp_path / "black.png"), "--json").stdout)
+    assert answer["faces"] == []
+    assert "--whole" in answer["message"]
+    assert len(json.loads(run(str(tmp_path / "black.png"), "--json", "--whole").stdout)["faces"]) == 1

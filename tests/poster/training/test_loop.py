@@ -1,0 +1,116 @@
+"""The loop on a small made-up problem: losses fall, a resumed run repeats the uninterrupted one, the best epoch is kept."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import minimize_scalar
+from scipy.special import logsumexp
+
+import poster
+from poster.errors import InputError
+from poster.training import loop
+from poster.training.data import TrainingData
+from poster.training.recipe import RECIPES
+from poster.training.session import NANO_CONTRACT
+
+TINY = {"depths": (1, 1, 1), "channels": (8, 16, 32), "stem": 8, "landmark_scale": 0.125, "heads": (1, 1, 1), "embed_dim": 32, "embed_heads": 2, "depth": 1}
+RECIPE = RECIPES["posterpp_nano"].override(["epochs=3", "batch_size=16", "bf16=false", "lr=3e-3", "ema=0.5"])
+
+
+@pytest.fixture(scope="module")
+def data() -> TrainingData:
+    """Eight classes told apart by which eighth of the picture is bright."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 8, 160)
+    images = rng.integers(0, 60, (160, 48, 48), dtype=np.uint8)
+    for row, label in enumerate(labels):
+        images[row, (label // 4) * 24 :][:24, (label % 4) * 12 :][:, :12] += 150
+    return TrainingData(images, np.eye(8, dtype=np.float32)[labels], labels, np.arange(128), np.arange(128, 160))
+
+
+def tiny() -> torch.nn.Module:
+    torch.manual_seed(0)
+    return poster.create_model("posterpp_nano", num_classes=8, **TINY)
+
+
+def run(data: TrainingData, out: Path, epochs: int, resume: bool = False) -> dict[str, torch.Tensor]:
+    out.mkdir(exist_ok=True)
+    return loop.train(tiny(), NANO_CONTRACT, data, RECIPE.override([f"epochs={epochs}"]), out, resume)
+
+
+def log_rows(out: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((out / loop.LOG).read_text().splitlines()))
+
+
+def test_a_resumed_run_repeats_the_uninterrupted_one(data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = run(data, tmp_path / "whole", 3)
+    append = loop._append
+
+    def die_in_the_second_epoch(path: Path, row: dict[str, float], first: bool) -> None:
+        if row["epoch"] == 2:
+            raise KeyboardInterrupt
+        append(path, row, first)
+
+    monkeypatch.setattr(loop, "_append", die_in_the_second_epoch)
+    with pytest.raises(KeyboardInterrupt):
+        run(data, tmp_path / "broken", 3)
+    monkeypatch.undo()
+    resumed = run(data, tmp_path / "broken", 3, resume=True)
+    assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+    first, second = log_rows(tmp_path / "whole"), log_rows(tmp_path / "broken")
+    assert len(first) == 3
+    assert [{**row, "seconds": ""} for row in first] == [{**row, "seconds": ""} for row in second]
+
+
+def test_it_learns_and_keeps_the_best_epoch(data: TrainingData, tmp_path: Path) -> None:
+    best = run(data, tmp_path, 4)
+    rows = log_rows(tmp_path)
+    assert float(rows[-1]["train_loss"]) < 0.8 * float(rows[0]["train_loss"])
+    model = tiny()
+    model.load_state_dict(best)
+    logits = loop.predict(model, data.images[data.validation], NANO_CONTRACT)
+    assert loop.scores(logits, data.labels[data.validation])["accuracy"] == pytest.approx(max(float(row["accuracy"]) for row in rows), abs=1e-5)
+
+
+def test_the_landmark_stream_stays_as_it_was_taught(data: TrainingData, tmp_path: Path) -> None:
+    before = tiny().landmark_stream.state_dict()
+    after = run(data, tmp_path, 1)
+    assert all(torch.equal(value, after[f"landmark_stream.{key}"]) for key, value in before.items())
+
+
+def test_temperature_is_the_one_scipy_finds() -> None:
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 8, 500)
+    logits = 4 * rng.normal(size=(500, 8)) + 6 * np.eye(8)[labels]
+
+    def loss(t: float) -> float:
+        return float((logsumexp(logits / t, axis=1) - logits[np.arange(500), labels] / t).mean())
+
+    expected = minimize_scalar(loss, bounds=(0.1, 20), method="bounded", options={"xatol": 1e-8}).x
+    assert loop.fit_temperature(torch.from_numpy(logits).float(), labels) == pytest.approx(expected, rel=1e-3)
+
+
+def test_the_schedule_warms_up_to_its_peak_and_falls_to_a_hundredth() -> None:
+    recipe = RECIPES["posterpp_nano"]
+    rates = [loop.learning_rate(recipe, epoch) for epoch in np.linspace(0, recipe.epochs, 500)]
+    assert max(rates) == pytest.approx(recipe.lr, rel=0.02)
+    assert rates[0] < 0.15 * recipe.lr
+    assert rates[-1] == pytest.approx(0.01 * recipe.lr)
+
+
+def test_class_balance_draws_rare_classes_more_often() -> None:
+    votes = np.eye(8, dtype=np.float32)[np.repeat([0, 1], [900, 100])]
+    data = TrainingData(np.zeros((1000, 48, 48), np.uint8), votes, votes.argmax(1), np.arange(1000), np.arange(0))
+    drawn = np.concatenate([data.draw(np.random.default_rng(seed), 0.5) for seed in range(40)])
+    # weights 900 ** -0.5 and 100 ** -0.5 a picture: the rare class gets 100 / 10 against 900 / 30, a quarter
+    assert (drawn >= 900).mean() == pytest.approx(0.25, abs=0.01)
+    assert sorted(data.draw(np.random.default_rng(0), 0.0)) == list(range(1000))
+
+
+@pytest.mark.parametrize("text", ["epoch=3", "epochs=many", "bf16=2", "augmentation.flop=1", "augmentation=1"])
+def test_a_wrong_override_is_one_sentence(text: str) -> None:
+    with pytest.raises(InputError):
+        RECIPES["posterpp_nano"].override([text])
