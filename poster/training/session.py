@@ -18,6 +18,7 @@ from poster.face import FER2013_MARGIN
 from poster.labels import ORDERS
 from poster.models import create_model
 from poster.training import loop
+from poster.training.curve import curve
 from poster.training.data import load_ferplus
 from poster.training.landmarks import learn_landmarks, load_teacher, teacher_points
 from poster.training.recipe import RECIPES
@@ -60,6 +61,7 @@ def train(args: argparse.Namespace) -> dict[str, Any]:
     model.landmark_stream.load_state_dict(torch.load(args.out / STREAM, map_location="cpu", weights_only=True))
     loop.save_recipe(recipe, args.out / "recipe.json")
     model.load_state_dict(loop.train(model, contract, data, recipe, args.out, args.resume))
+    (args.out / "curve.svg").write_text(curve(args.out / loop.LOG))
     return export(model, contract, data, args.out / "model.safetensors")
 
 

@@ -1,0 +1,41 @@
+"""The curve of a run as a small SVG picture: losses, and the validation scores, over the epochs of its log."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+WIDTH, HEIGHT, LEFT, TOP = 330, 200, 46, 28
+COLOURS = ("#0072b2", "#d55e00")
+PANELS = (
+    ("cross-entropy", ("train_loss", "loss"), ("training, augmented", "validation")),
+    ("validation score", ("accuracy", "mean_class_accuracy"), ("accuracy", "mean class accuracy")),
+)
+
+
+def curve(log: Path) -> str:
+    """The text of an SVG file drawn from ``log.csv``; two panels side by side, at least one epoch."""
+    rows = list(csv.DictReader(log.read_text().splitlines()))
+    epochs = [float(row["epoch"]) for row in rows]
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {2 * (WIDTH + LEFT) + 30} {HEIGHT + 72}" font-family="sans-serif" font-size="11" role="img">',
+        '<title>Training curve</title><rect width="100%" height="100%" fill="#ffffff"/>',
+    ]
+    for panel, (title, columns, names) in enumerate(PANELS):
+        x0 = LEFT + panel * (WIDTH + LEFT + 10)
+        series = [[float(row[column]) for row in rows] for column in columns]
+        low, high = min(map(min, series)), max(map(max, series))
+        span = (high - low) or 1.0
+        parts.append(f'<text x="{x0}" y="18" font-size="13" fill="#222222">{title}</text>')
+        for tick in range(5):
+            value = low + span * tick / 4
+            y = TOP + HEIGHT * (1 - tick / 4)
+            parts.append(f'<line x1="{x0}" x2="{x0 + WIDTH}" y1="{y:.1f}" y2="{y:.1f}" stroke="#dddddd"/>')
+            parts.append(f'<text x="{x0 - 6}" y="{y + 4:.1f}" text-anchor="end" fill="#555555">{value:.3g}</text>')
+        for colour, values, name, line in zip(COLOURS, series, names, (0, 1), strict=True):
+            across = [x0 + WIDTH * (epoch - epochs[0]) / max(epochs[-1] - epochs[0], 1) for epoch in epochs]
+            points = " ".join(f"{x:.1f},{TOP + HEIGHT * (1 - (value - low) / span):.1f}" for x, value in zip(across, values, strict=True))
+            parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
+            parts.append(f'<text x="{x0 + line * 140}" y="{TOP + HEIGHT + 36}" fill="{colour}">{name}</text>')
+        parts.append(f'<text x="{x0 + WIDTH}" y="{TOP + HEIGHT + 18}" text-anchor="end" fill="#555555">epoch {epochs[-1]:.0f}</text>')
+    return "\n".join([*parts, "</svg>", ""])
