@@ -1,0 +1,201 @@
+"""Face detectors of the face_alignment package behind one shape: YuNet or S3FD where their weights are at hand, else dlib, which needs none.
+
+Cost of one 512 x 512 photo on one core: YuNet 30 ms, dlib 120 ms, S3FD 2 s. S3FD therefore runs only where its weights are named.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import tempfile
+import threading
+import time
+import urllib.request
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+log = logging.getLogger(__name__)
+
+WEIGHTS_SETTING = "FER_FACE_WEIGHTS"  # a YuNet .onnx or S3FD .pth file
+DOWNLOAD_SETTING = "FER_ALLOW_DOWNLOAD"  # "1": YuNet's weights may be fetched once into face_alignment's cache
+YUNET_FILE = "face_detection_yunet_2023mar.onnx"
+YUNET_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"  # of the file in OpenCV's model zoo
+DOWNLOAD_SECONDS = 5.0
+DOWNLOAD_BYTES = 2 * 2**20
+
+# Detection sees a copy of the photo of about so many pixels, enlarged at most so many times: bounded work, and faces of a size the detector knows.
+YUNET_PIXELS, YUNET_ENLARGE, YUNET_SCORE = 640 * 640, 2.0, 0.7
+YUNET_CLOSE_UP_PIXELS = 256 * 256  # YuNet finds 98 % of close-ups 256 pixels high, 49 % at 640: so a second, cheap look
+DLIB_PIXELS, DLIB_ENLARGE, DLIB_SCORE = 2_000_000, 4.0, 0.2  # its smallest face is 80 pixels
+S3FD_PIXELS, S3FD_ENLARGE = 512 * 512, 2.0
+SAME_FACE = 0.4  # intersection over union from which two boxes are one face
+
+# dlib draws a square from the brows to the chin. As shares of that square, the box the others draw: hairline to chin, ear to ear.
+# Medians over 600 FER2013 pictures, against YuNet's box (see FER2013_MARGIN in face.py for the same pictures).
+DLIB_TO_FACE = (0.055, -0.155, 0.945, 1.005)
+
+
+@dataclass(frozen=True)
+class Found:
+    """One face: box (x0, y0, x1, y1) in pixels, from hairline to chin and ear to ear; score, higher is surer, comparable within a detector only;
+    landmarks (5, 2) x, y in pixels (eye, eye, nose, mouth corner, mouth corner, each pair from the left of the picture) or None."""
+
+    box: tuple[float, float, float, float]
+    score: float
+    landmarks: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A name to show ("yunet", "dlib", "s3fd") and a function from RGB uint8 (H, W, 3) to the faces in it. Safe to call from several threads."""
+
+    name: str
+    find: Callable[[np.ndarray], list[Found]]
+
+
+def detector() -> Detector:
+    """The detector in use, made at the first call: the weights that FER_FACE_WEIGHTS names, YuNet from face_alignment's cache,
+    YuNet fetched (only with FER_ALLOW_DOWNLOAD=1, once a process, at most DOWNLOAD_SECONDS), else dlib."""
+    with _making:
+        return _make(os.environ.get(WEIGHTS_SETTING, ""), os.environ.get(DOWNLOAD_SETTING, "") in ("1", "true", "yes"))
+
+
+_making = threading.Lock()
+
+
+@lru_cache(maxsize=4)
+def _make(weights: str, download: bool) -> Detector:
+    if weights:
+        try:
+            return _s3fd(Path(weights)) if weights.endswith(".pth") else _yunet(Path(weights))
+        except Exception as error:  # an unreadable file must not take the photos down with it
+            log.warning("The face detector weights named by %s cannot be used (%s); another detector takes over.", WEIGHTS_SETTING, type(error).__name__)
+    try:
+        cached = _cached_yunet()
+        if cached.is_file() or (download and _fetch(cached)):
+            return _yunet(cached)
+    except Exception as error:
+        log.warning("YuNet cannot be used (%s); another detector takes over.", type(error).__name__)
+    return _dlib()
+
+
+def _yunet(path: Path) -> Detector:
+    """YuNet (Wu, Peng and Yu 2023). face_alignment loads it; its own wrapper drops the landmarks, so the network underneath is asked."""
+    import cv2
+    from face_alignment.detection.yunet import FaceDetector
+
+    if not path.is_file():
+        raise FileNotFoundError(path)
+    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # OpenCV 5 remarks on a backend that nobody chose
+    try:
+        network = FaceDetector(device="cpu", path_to_detector=str(path), score_threshold=YUNET_SCORE).face_detector
+    finally:
+        cv2.utils.logging.setLogLevel(level)
+    lock = threading.Lock()  # the network remembers its input size
+
+    def look(rgb: np.ndarray, pixels: int) -> list[Found]:
+        small, scale = _resized(rgb, pixels, YUNET_ENLARGE)
+        with lock:
+            network.setInputSize((small.shape[1], small.shape[0]))
+            rows = network.detect(np.ascontiguousarray(small[:, :, ::-1]))[1]
+        rows = np.zeros((0, 15)) if rows is None else rows
+        return [
+            Found(_scaled((x, y, x + w, y + h), scale), float(row[14]), row[4:14].reshape(5, 2).astype(float) / scale)
+            for row in rows
+            for x, y, w, h in [row[:4]]
+        ]
+
+    return Detector("yunet", lambda rgb: _distinct(look(rgb, YUNET_PIXELS) + look(rgb, YUNET_CLOSE_UP_PIXELS)))
+
+
+def _dlib() -> Detector:
+    """dlib's histogram-of-gradients detector (King 2009). face_alignment makes it; its own wrapper drops the scores."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # face_alignment calls it deprecated; nothing else works without a download
+        from face_alignment.detection.dlib import FaceDetector
+
+        network = FaceDetector(device="cpu").face_detector
+    lock = threading.Lock()
+    left, top, right, bottom = DLIB_TO_FACE
+
+    def find(rgb: np.ndarray) -> list[Found]:
+        small, scale = _resized(rgb, DLIB_PIXELS, DLIB_ENLARGE)
+        with lock:
+            squares, scores, _ = network.run(np.asarray(Image.fromarray(small).convert("L")), 0, DLIB_SCORE)
+        found = []
+        for square, score in zip(squares, scores, strict=True):
+            x, y, side = square.left(), square.top(), square.width()
+            found.append(Found(_scaled((x + left * side, y + top * side, x + right * side, y + bottom * side), scale), float(score)))
+        return found
+
+    return Detector("dlib", find)
+
+
+def _s3fd(path: Path) -> Detector:
+    """S3FD (Zhang et al. 2017); face_alignment reads the weights with ``weights_only=True``. Its boxes follow WIDER FACE like YuNet's."""
+    from face_alignment.detection.sfd import FaceDetector
+
+    network = FaceDetector(device="cpu", path_to_detector=str(path))
+
+    def find(rgb: np.ndarray) -> list[Found]:
+        small, scale = _resized(rgb, S3FD_PIXELS, S3FD_ENLARGE)
+        return [Found(_scaled(row[:4], scale), float(row[4])) for row in network.detect_from_image(small)]
+
+    return Detector("s3fd", find)
+
+
+def _resized(rgb: np.ndarray, pixels: int, enlarge: float) -> tuple[np.ndarray, float]:
+    """The photo at about ``pixels`` pixels, and the factor from photo to copy."""
+    height, width = rgb.shape[:2]
+    scale = min((pixels / (height * width)) ** 0.5, enlarge)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)), scale
+
+
+def _scaled(box: np.ndarray | tuple[float, ...], scale: float) -> tuple[float, float, float, float]:
+    x0, y0, x1, y1 = (float(value) / scale for value in box)
+    return x0, y0, x1, y1
+
+
+def _distinct(found: list[Found]) -> list[Found]:
+    """Two looks at one photo -> each face once, the surest box of it."""
+    import cv2
+
+    boxes = [(x0, y0, x1 - x0, y1 - y0) for x0, y0, x1, y1 in (face.box for face in found)]
+    return [found[index] for index in cv2.dnn.NMSBoxes(boxes, [face.score for face in found], 0.0, SAME_FACE)]
+
+
+def _cached_yunet() -> Path:
+    import torch
+
+    return Path(torch.hub.get_dir()) / "checkpoints" / YUNET_FILE
+
+
+def _fetch(target: Path, url: str | None = None, sha256: str = YUNET_SHA256) -> bool:
+    """Fetch YuNet's weights to ``target``, whole and verified or not at all. False, with a line in the log, where that does not work in time."""
+    from face_alignment.detection.yunet.yunet_detector import model_url
+
+    deadline, data = time.monotonic() + DOWNLOAD_SECONDS, b""
+    try:
+        with urllib.request.urlopen(url or model_url, timeout=DOWNLOAD_SECONDS) as answer:  # noqa: S310, a constant https address
+            while part := answer.read1(2**16):
+                data += part
+                if time.monotonic() > deadline or len(data) > DOWNLOAD_BYTES:
+                    raise TimeoutError("too slow or too large")
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise OSError("not the file that was expected")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
+            file.write(data)
+        Path(file.name).replace(target)
+    except OSError as error:
+        log.warning("The face detector's weights cannot be fetched (%s); another detector takes over.", error)
+        return False
+    return True
