@@ -18,6 +18,7 @@ COMMANDS = {
     "rank": "several results on one benchmark: ranks and tie groups",
     "rescore": "every score again from stored predictions, without the model",
     "report": "a stored result as one self-contained HTML page",
+    "card": "the model card of a checkpoint trained here, from its results",
     "verify": "a recognition backbone on pair sets (LFW, CFP-FP, AgeDB-30 ...)",
     "linear-probe": "an embedding's worth for expressions: a linear classifier on the training part",
     "crop": "cut the faces out of a data set of whole pictures (CAER-S)",

@@ -64,7 +64,7 @@ def _standardised(thumbs: NDArray[np.uint8]) -> NDArray[np.float32]:
     flat = thumbs.reshape(len(thumbs), -1).astype(np.float32)
     flat -= flat.mean(axis=1, keepdims=True)
     spread = flat.std(axis=1, keepdims=True)
-    return flat / np.where(spread > 1, spread, np.float32(np.inf))
+    return (flat / np.where(spread > 1, spread, np.inf)).astype(np.float32)
 
 
 def leak_report(predictions: Predictions, exact: NDArray[np.int64], near: NDArray[np.int64] | None = None, partner: tuple[str, ...] = ()) -> dict[str, Any]:
