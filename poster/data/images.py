@@ -98,6 +98,8 @@ def open_image(file: Any, name: str) -> Pixels:
             if image.width * image.height > MAX_PIXELS:
                 raise DataError(f"the image {name} has {image.width} x {image.height} pixels; at most {MAX_PIXELS:,} are read")
             return np.asarray(image.convert("L" if image.mode in ("L", "1") else "RGB"))
+    except DataError:
+        raise
     except FileNotFoundError as error:
         raise DataError(f"the image {name} is listed but missing; put it back or restore the data set") from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
