@@ -1,0 +1,1 @@
+"""The pages: try a model, submit one, compare them, read what they cannot say."""

@@ -1,0 +1,149 @@
+"""An answer as HTML: the photo with boxes and heatmap, a bar chart a face. Everything is in the page itself, nothing is written to disk."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Iterator
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from poster.overlay import colour
+from poster.quality import USABLE
+from space.engine import SOURCES, Answer
+from space.expressions import COLOURS, MEANINGS
+
+if TYPE_CHECKING:
+    from poster.predict import Prediction
+
+OPACITY = 60  # percent the strongest place of the heatmap starts with
+THUMB = 96  # pixels of a face's own picture
+NARROW = 0.16  # of the photo's width; a narrower box carries its number alone
+DETECTORS = {"dlib": "dlib (histogram of gradients)", "yunet": "YuNet", "s3fd": "S3FD"}
+NO_FACE = "No face was found in this photo. Use a larger or more frontal face, or classify the whole picture as if it were one."
+WEAK = "Small or blurred: this answer is less certain than the numbers look."
+
+
+def answer_html(answer: Answer, is_example: bool = False) -> str:
+    """The result of one model on one photo."""
+    if not answer.predictions:
+        return f'<div class="answer">{photo_html(answer)}{message_html(NO_FACE)}</div>'
+    faces = "".join(face_html(answer, number, one) for number, one in enumerate(answer.predictions, 1))
+    credit = '<p class="note">Eileen Collins, NASA, 1999, public domain.</p>' if is_example else ""
+    return (
+        f'<div class="answer" data-answer="{_data(answer)}">{photo_html(answer)}{credit}<div class="faces">{faces}</div><p class="note">{how(answer)}</p></div>'
+    )
+
+
+def message_html(sentence: str) -> str:
+    """A sentence for the visitor, read out by screen readers as soon as it appears."""
+    return f'<p class="message" role="alert">{escape(sentence)}</p>'
+
+
+def photo_html(answer: Answer) -> str:
+    """The photo; over it the heatmap, whose opacity the page changes by itself, and the boxes."""
+    height, width = answer.photo.shape[:2]
+    photo = f'<img class="photo" alt="{escape(alt_text(answer))}" width="{width}" height="{height}" src="{_jpeg(answer.photo)}">'
+    if not answer.predictions:
+        return f'<figure class="seen"><div class="stage">{photo}</div></figure>'
+    heat = f'<img class="heat" alt="" aria-hidden="true" src="{_heat(answer.heat)}">'
+    boxes = "".join(_box(answer, number, one) for number, one in enumerate(answer.predictions, 1)) if answer.detector != "none" else ""
+    slider = (
+        f'<label class="opacity">Heatmap <input type="range" min="0" max="100" value="{OPACITY}" aria-label="Opacity of the heatmap in percent">'
+        f'<output>{OPACITY} %</output></label><label class="tick"><input type="checkbox" class="boxes" checked> Boxes</label>'
+    )
+    saves = "".join(f'<button type="button" data-save="{kind}">{kind.upper()}</button>' for kind in ("png", "csv", "json"))
+    return (
+        f'<figure class="seen"><div class="stage">{photo}{heat}{boxes}</div>'
+        f'<figcaption>{slider}<span class="saves" role="group" aria-label="Download">{saves}</span></figcaption></figure>'
+    )
+
+
+def face_html(answer: Answer, number: int, face: Prediction) -> str:
+    """One face: its picture, its strongest expression in words, all probabilities as sorted bars."""
+    label, probability = face.ranked[0]
+    title = f"Face {number}" if answer.detector != "none" else "Whole picture"
+    bars = "".join(_bar(*pair) for pair in face.ranked)
+    warning = f'<p class="weak">{WEAK}</p>' if face.quality < USABLE else ""
+    return (
+        f'<section class="face" aria-label="{title}: {label} {_percent(probability)}"><header>'
+        f'<img class="thumb" alt="" src="{_jpeg(_cut(answer, face))}"><div><p class="which">{title} <span>quality {face.quality:.2f}</span></p>'
+        f'<h3>{label.capitalize()} <b>{_percent(probability)}</b></h3><p class="means">{MEANINGS[label]}</p></div></header>'
+        f'{warning}<ol class="bars">{bars}</ol></section>'
+    )
+
+
+def how(answer: Answer) -> str:
+    """How the answer came about: model, detector, heatmap, time."""
+    found = f"faces found with {DETECTORS[answer.detector]}" if answer.detector != "none" else "the whole picture was taken as one face"
+    return escape(f"{answer.model}; {found}; heatmap: {SOURCES[answer.source].lower()}; {answer.seconds:.1f} s for {answer.width} x {answer.height} pixels.")
+
+
+def alt_text(answer: Answer) -> str:
+    """What a screen reader says of the photo."""
+    if not answer.predictions:
+        return "The photo; no face was found in it."
+    said = [f"face {number} {one.ranked[0][0]} {_percent(one.ranked[0][1])}" for number, one in enumerate(answer.predictions, 1)]
+    return f"The photo with {len(said)} {'face' if len(said) == 1 else 'faces'}: {', '.join(said)}."
+
+
+def table(answer: Answer) -> Iterator[dict[str, object]]:
+    """One line a face for the downloads: box in pixels of the upright photo, quality, a probability per expression."""
+    for number, one in enumerate(answer.predictions, 1):
+        edges = dict(zip(("x0", "y0", "x1", "y1"), (round(float(edge), 1) for edge in one.box), strict=True))
+        yield {"face": number, **edges, "quality": round(one.quality, 4), **{name: round(p, 6) for name, p in one.ranked}}
+
+
+def _data(answer: Answer) -> str:
+    """What the page saves as CSV or JSON, for an attribute."""
+    return escape(
+        json.dumps({"model": answer.model, "detector": answer.detector, "width": answer.width, "height": answer.height, "faces": list(table(answer))})
+    )
+
+
+def _bar(label: str, probability: float) -> str:
+    return (
+        f'<li title="{MEANINGS[label]}"><span class="name">{label}</span><span class="track"><span class="fill" '
+        f'style="width:{100 * probability:.1f}%;background:{COLOURS[label]}"></span></span><span class="value">{_percent(probability)}</span></li>'
+    )
+
+
+def _box(answer: Answer, number: int, face: Prediction) -> str:
+    x0, y0, x1, y1 = face.box
+    label, probability = face.ranked[0]
+    place = f"left:{100 * x0 / answer.width:.2f}%;top:{100 * y0 / answer.height:.2f}%"
+    size = f"width:{100 * (x1 - x0) / answer.width:.2f}%;height:{100 * (y1 - y0) / answer.height:.2f}%"
+    words = f"{number}" if (x1 - x0) < NARROW * answer.width else f"{number} {label} {_percent(probability)}"
+    return f'<span class="box" aria-hidden="true" style="{place};{size};--tint:{COLOURS[label]}"><b>{words}</b></span>'
+
+
+def _percent(probability: float) -> str:
+    return f"{100 * probability:.1f} %"
+
+
+def _cut(answer: Answer, face: Prediction) -> np.ndarray:
+    scale = answer.photo.shape[1] / answer.width
+    x0, y0, x1, y1 = (round(edge * scale) for edge in face.box)
+    image = Image.fromarray(answer.photo[max(0, y0) : max(y1, y0 + 1), max(0, x0) : max(x1, x0 + 1)])
+    image.thumbnail((THUMB, THUMB))
+    return np.asarray(image)
+
+
+def _heat(values: np.ndarray) -> str:
+    """Strong places opaque, weak ones clear; the page multiplies this by the opacity chosen."""
+    alpha = (255 * np.clip(values, 0, 1) ** 0.7).round().astype(np.uint8)
+    return _encoded(Image.fromarray(np.dstack([colour(values), alpha])), "webp", quality=80)
+
+
+def _jpeg(rgb: np.ndarray) -> str:
+    return _encoded(Image.fromarray(rgb), "jpeg", quality=86)
+
+
+def _encoded(image: Image.Image, kind: str, **options: int) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -1,0 +1,69 @@
+"""What the app is started with: from the environment to arguments of Gradio, whose defaults are too open for strangers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from poster.errors import InputError
+from poster.photo import MAX_BYTES
+from poster.shipped import SHIPPED
+
+STATIC = Path(__file__).with_name("static")
+PORT = 7860
+QUEUE_PLACES = 32  # visitors who wait; the next one is told that the app is busy (HTTP 503)
+UPLOAD_CHECK, UPLOAD_AGE = 60, 600  # seconds: how often left-over uploads are looked for, how old they get; a photo is removed as soon as it is read
+HELD_SECONDS = 600  # how long a photo stays in memory for another look at it with other settings
+SESSIONS = 200  # visitors whose photo is held at once; the one longest unused is forgotten first
+
+
+@dataclass(frozen=True)
+class Settings:
+    """host, port: where the app listens. model: name of a shipped model, or a checkpoint file. on_space: whether this is a Hugging Face Space."""
+
+    host: str = "127.0.0.1"
+    port: int = PORT
+    model: str = SHIPPED
+    on_space: bool = False
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
+        """PORT (or GRADIO_SERVER_PORT), GRADIO_SERVER_NAME, FER_MODEL, SPACE_ID. Raises InputError for a port that is none."""
+        env = os.environ if environment is None else environment
+        text = env.get("PORT") or env.get("GRADIO_SERVER_PORT") or str(PORT)
+        if not text.isdecimal() or not 0 < int(text) < 65536:
+            raise InputError(f"PORT is {text!r}; a number from 1 to 65535 is needed.")
+        return cls(env.get("GRADIO_SERVER_NAME") or cls.host, int(text), env.get("FER_MODEL") or SHIPPED, bool(env.get("SPACE_ID")))
+
+
+def prepare_environment(environment: Any = os.environ) -> None:
+    """What must be set before Gradio or torch is imported: no usage reports, and threads that sleep when they wait instead of spinning."""
+    environment["GRADIO_ANALYTICS_ENABLED"] = "False"
+    environment["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def queue_options() -> dict[str, Any]:
+    """Arguments of ``Blocks.queue``: a bounded queue, closed to calls that are not offered."""
+    return {"max_size": QUEUE_PLACES, "default_concurrency_limit": 4, "api_open": False}
+
+
+def launch_options(settings: Settings) -> dict[str, Any]:
+    """Arguments of ``Blocks.launch`` apart from the looks."""
+    return {
+        "server_name": settings.host,
+        "server_port": settings.port,
+        "max_file_size": MAX_BYTES,
+        "state_session_capacity": SESSIONS,
+        "show_error": False,
+        "enable_monitoring": False,
+        "run_history": False,
+        "ssr_mode": False,
+        "share": False,
+        "pwa": False,
+        "footer_links": ["api"],
+        "quiet": True,
+    }

@@ -1,0 +1,80 @@
+// The result of the Try page: the heatmap's opacity, the boxes, and downloads made in the browser, so that nothing goes back to the server.
+const settings = { opacity: null };
+
+element.addEventListener("input", (event) => {
+  const root = event.target.closest(".seen");
+  if (!root) return;
+  if (event.target.type === "range") {
+    settings.opacity = event.target.value;
+    show();
+  } else if (event.target.classList.contains("boxes")) {
+    root.classList.toggle("without-boxes", !event.target.checked);
+  }
+});
+
+function show() {
+  if (settings.opacity === null) return;
+  for (const root of element.querySelectorAll(".seen")) {
+    const slider = root.querySelector("input[type=range]");
+    if (!slider) continue;
+    slider.value = settings.opacity;
+    root.querySelector("output").textContent = `${settings.opacity} %`;
+    root.querySelector(".heat").style.opacity = settings.opacity / 100;
+  }
+}
+watch("value", show);
+
+element.addEventListener("click", (event) => {
+  const kind = event.target.dataset?.save;
+  if (!kind) return;
+  const answer = event.target.closest(".answer");
+  const data = JSON.parse(answer.dataset.answer);
+  if (kind === "png") return picture(answer.querySelector(".seen"), data).then((blob) => save(blob, "expressions.png"));
+  if (kind === "json") return save(new Blob([JSON.stringify(data, null, 2)], { type: "application/json" }), "expressions.json");
+  const columns = Object.keys(data.faces[0]);
+  const lines = [columns, ...data.faces.map((face) => columns.map((name) => face[name]))];
+  save(new Blob([lines.map((line) => line.join(",") + "\n").join("")], { type: "text/csv" }), "expressions.csv");
+});
+
+async function picture(root, data) {
+  const [photo, heat] = [root.querySelector(".photo"), root.querySelector(".heat")];
+  await Promise.all([photo.decode(), heat.decode()]);
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [photo.naturalWidth, photo.naturalHeight];
+  const draw = canvas.getContext("2d");
+  draw.drawImage(photo, 0, 0);
+  draw.globalAlpha = Number(getComputedStyle(heat).opacity);
+  draw.drawImage(heat, 0, 0, canvas.width, canvas.height);
+  draw.globalAlpha = 1;
+  if (root.classList.contains("without-boxes") || data.detector === "none") return blobOf(canvas);
+  const scale = canvas.width / data.width;
+  const line = Math.max(2, canvas.width / 300);
+  draw.font = `${Math.max(14, line * 7)}px sans-serif`;
+  draw.textBaseline = "top";
+  root.querySelectorAll(".box").forEach((box, index) => {
+    const { x0, y0, x1, y1 } = data.faces[index];
+    for (const [colour, width] of [["#ffffff", line + 2], [box.style.getPropertyValue("--tint"), line]]) {
+      [draw.strokeStyle, draw.lineWidth] = [colour, width];
+      draw.strokeRect(x0 * scale, y0 * scale, (x1 - x0) * scale, (y1 - y0) * scale);
+    }
+    const words = box.textContent;
+    const size = draw.measureText(words);
+    draw.fillRect(x0 * scale, y0 * scale, size.width + 2 * line, Math.max(14, line * 7) + 2 * line);
+    draw.fillStyle = "#ffffff";
+    draw.fillText(words, x0 * scale + line, y0 * scale + line);
+    draw.fillStyle = "#000000";
+  });
+  return blobOf(canvas);
+}
+
+function blobOf(canvas) {
+  return new Promise((done) => canvas.toBlob(done, "image/png"));
+}
+
+function save(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}

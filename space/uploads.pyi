@@ -1,0 +1,54 @@
+"""Photos on their way in: read once within the limit, removed from disk at once, held in memory for a while."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from poster.photo import MAX_BYTES
+
+from gradio.events import Dependency
+
+class PhotoInput(gr.Image):
+    """Gradio's image input without its own decoding, which knows no limits: handlers get the path of the uploaded file, unopened."""
+
+    is_template = True  # shown by Gradio's own image component
+
+    def preprocess(self, payload: Any) -> str | None:
+        return None if payload is None else payload.path
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component
+
+@dataclass(frozen=True)
+class Held:
+    """A photo as its file's bytes, kept in this process's memory so that it can be looked at again with other settings."""
+
+    data: bytes = field(repr=False)
+    is_example: bool = False
+
+def take(path: str) -> bytes:
+    """The bytes of an uploaded file, at most one more than allowed; the file and its folder are gone afterwards, whatever happens."""
+    file = Path(path)
+    try:
+        with file.open("rb") as opened:
+            return opened.read(MAX_BYTES + 1)
+    finally:
+        with contextlib.suppress(OSError):
+            file.unlink()
+            file.parent.rmdir()
+
+@cache
+def example() -> bytes:
+    """NASA's portrait of Eileen Collins (public domain), as scikit-image ships it: a PNG of 512 x 512."""
+    import skimage.data
+
+    return (Path(skimage.data.__file__).parent / "astronaut.png").read_bytes()
