@@ -16,7 +16,15 @@ from typing import TypeVar
 
 import httpx2
 from huggingface_hub import HfApi, hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, HfHubHTTPError, HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    RemoteEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 
 from leaderboard.config import MIB, Config
 from leaderboard.names import SubmissionError
@@ -24,6 +32,7 @@ from leaderboard.names import SubmissionError
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+UNREACHABLE = (HfHubHTTPError, httpx2.HTTPError, LocalEntryNotFoundError)  # the last is how a download says that it could not reach the Hub
 SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".tar", ".bin")
 TIMEOUT_SECONDS = 20.0
 _PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?"
@@ -64,7 +73,7 @@ def patiently(call: Callable[[], T], tries: int = 3) -> T:
         except HfHubHTTPError as error:
             if left == 0 or error.response is None or error.response.status_code not in (429, 500, 502, 503, 504):
                 raise
-        except httpx2.HTTPError:
+        except (httpx2.HTTPError, LocalEntryNotFoundError):
             if left == 0:
                 raise
         time.sleep(tries - left)
@@ -111,7 +120,7 @@ def resolve(config: Config, repo: str, revision: str = "main", filename: str = "
         raise SubmissionError(f"{repo} has no revision {revision}; give a branch, a tag or a commit it has.") from error
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise SubmissionError(f"The Hub has no public model repository {repo}; a private one must be made public before it is submitted.") from error
-    except (HfHubHTTPError, httpx2.HTTPError, OSError) as error:
+    except (*UNREACHABLE, OSError) as error:
         raise HubUnavailable(f"The Hugging Face Hub did not answer ({type(error).__name__}); try again in a few minutes.") from error
     if not re.fullmatch(r"[0-9a-f]{40}", info.sha or ""):
         raise HubUnavailable("The Hugging Face Hub named no commit; try again in a few minutes.")
@@ -130,7 +139,7 @@ def resolve(config: Config, repo: str, revision: str = "main", filename: str = "
     if size is None:
         raise HubUnavailable(f"The Hub does not say how large {filename} is; try again in a few minutes.")
     check_size(size, config)
-    return HubFile(repo, info.sha, filename, size, (lfs.sha256 or "") if lfs else "")
+    return HubFile(repo, str(info.sha), filename, size, str(lfs.sha256) if lfs else "")
 
 
 def check_size(size: int, config: Config) -> None:
@@ -146,9 +155,9 @@ def download(config: Config, file: HubFile, folder: Path) -> Path:
     """
     try:
         path = Path(patiently(lambda: hf_hub_download(file.repo, file.filename, revision=file.commit, local_dir=folder, endpoint=config.endpoint, token=False)))
-    except (EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError) as error:
+    except (RemoteEntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise SubmissionError(f"{file.filename} of {file.repo} at commit {file.commit[:7]} is no longer public.") from error
-    except (HfHubHTTPError, httpx2.HTTPError, OSError) as error:
+    except (*UNREACHABLE, OSError) as error:
         raise HubUnavailable(f"The download of {file.filename} broke off ({type(error).__name__}); try again in a few minutes.") from error
     size = path.stat().st_size
     check_size(size, config)

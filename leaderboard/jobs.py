@@ -14,13 +14,11 @@ from enum import Enum
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, case, delete, exists, func, insert, or_, select, true, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from leaderboard.config import Config
 from leaderboard.names import SubmissionError
 from leaderboard.record import Record
-from leaderboard.store import Store, charges, db_now, jobs, new_id, results, submissions, users
+from leaderboard.store import Store, charges, db_now, insert_for, jobs, new_id, results, submissions, upsert, users
 
 LIVE = ("queued", "running", "done")
 STATES = (*LIVE, "failed", "cancelled")
@@ -90,22 +88,17 @@ def enqueue(connection: Connection, config: Config, submission: str, weights_sha
     check_quota(connection, config, user)
     values = {"id": new_id(), "submission": submission, "benchmark": benchmark, "protocol": protocol, "weights_sha256": weights_sha256, "state": "queued"}
     # Two users may offer the same weights at once; the index on live jobs lets one of them in.
-    conflict = _insert(connection)(jobs).values(**values, created=db_now()).on_conflict_do_nothing()
-    added = connection.execute(conflict.returning(jobs)).first()
+    offer = insert_for(connection)(jobs).values(**values, created=db_now()).on_conflict_do_nothing()
+    added = connection.execute(offer.returning(jobs)).first()
     if added is None:
         return Queued(_job(connection.execute(select(jobs).where(same)).one()), is_new=False)
-    connection.execute(insert(charges).values(job=values["id"], username=user, at=db_now()))
+    connection.execute(insert(charges).values(job=added.id, username=user, at=added.created))
     return Queued(_job(added), is_new=True)
-
-
-def _insert(connection: Connection) -> Any:
-    return sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
 
 
 def lock_user(connection: Connection, user: str) -> None:
     """Make this user's row and hold it until the transaction ends: whoever counts the user's charges now counts them exactly."""
-    statement = _insert(connection)(users).values(name=user)
-    connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"name": statement.excluded.name}))
+    connection.execute(upsert(connection, users, {"name": user}, {"name": user}))
 
 
 def charged(connection: Connection, config: Config, user: str) -> int:
@@ -180,6 +173,16 @@ def beat(store: Store, config: Config, job: Job, progress: float, message: str) 
     said = update(jobs).where(_held(job)).values(lease_until=db_now() + config.lease, progress=progress, message=message[:MAX_MESSAGE])
     with store.write() as connection:
         row = connection.execute(said.returning(jobs.c.cancel_asked)).first()
+    if row is None:
+        raise LeaseLost(job.id)
+    if row.cancel_asked:
+        raise Cancelled(job.id)
+
+
+def check(store: Store, job: Job) -> None:
+    """See, without writing, whether the job is still this worker's and wanted. Raises Cancelled or LeaseLost."""
+    with store.read() as connection:
+        row = connection.execute(select(jobs.c.cancel_asked).where(_held(job))).first()
     if row is None:
         raise LeaseLost(job.id)
     if row.cancel_asked:
@@ -276,7 +279,7 @@ def rerun(store: Store, config: Config, job_id: str, user: str | None = None) ->
         row = connection.execute(again.returning(jobs)).first()
         if row is None:
             raise SubmissionError(f"The weights of job {job_id} already have another job on {job.benchmark}; see `python -m leaderboard status`.")
-        connection.execute(insert(charges).values(job=job_id, username=owner, at=db_now()))
+        connection.execute(insert(charges).values(job=job_id, username=owner, at=row.created))
     return _job(row)
 
 
@@ -296,7 +299,7 @@ def get(connection: Connection, job_id: str) -> Job:
     return _job(connection.execute(select(jobs).where(jobs.c.id == job_id)).one())
 
 
-def position(connection: Connection, job: Job) -> int:
-    """How many waiting jobs stand before this one."""
-    before = or_(jobs.c.created < job.created, and_(jobs.c.created == job.created, jobs.c.id < job.id))
+def position(connection: Connection, created: float, id: str) -> int:
+    """How many waiting jobs stand before the one of this time and id."""
+    before = or_(jobs.c.created < created, and_(jobs.c.created == created, jobs.c.id < id))
     return connection.execute(select(func.count()).select_from(jobs).where(jobs.c.state == "queued", before)).scalar_one()

@@ -67,3 +67,13 @@ def check_link(text: str, what: str) -> str:
     if parts.scheme != "https" or parts.username is not None or port is not None or not _HOST.fullmatch(parts.hostname or ""):
         raise SubmissionError(sentence)
     return text
+
+
+def sentence(text: str, limit: int = MAX_TEXT) -> str:
+    """Any message as one line that starts with a capital and ends with a full stop, at most ``limit`` characters.
+
+    >>> sentence("no such\\nfile")
+    'No such file.'
+    """
+    line = " ".join(text.split())[: limit - 1]
+    return (line[:1].upper() + line[1:]).rstrip(".") + "."

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 MAX_RECORD_BYTES = 256 * 1024
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_PLAIN = re.compile(r"[\w .:+()/,-]{0,200}")  # versions, devices, dates: no markup
+_PLAIN = re.compile(r"[\w .:+()/,@=#-]{0,300}")  # versions, devices, dates: no markup
 
 
 class RecordError(ValueError):
@@ -67,22 +67,22 @@ class Record:
         for value, what in ((self.benchmark, "benchmark"), (self.protocol, "protocol")):
             if not _SLUG.fullmatch(value):
                 raise RecordError(f"the {what} is not a short lower-case name")
-        if not _SHA256.fullmatch(self.weights_sha256):
+        if not is_sha256(self.weights_sha256):
             raise RecordError("weights_sha256 is not 64 hexadecimal digits")
         for value, what in (
             (self.architecture, "architecture"), (self.source, "source"), (self.device, "device"), (self.dtype, "dtype"),
             (self.finished, "finished"), (self.predictions, "predictions"), (self.submitted_by, "submitted_by"),
             *((f"{key} {value}", "software") for key, value in (self.software or {}).items()),
         ):  # fmt: skip
-            if not isinstance(value, str) or not _PLAIN.fullmatch(value):
-                raise RecordError(f"{what} is not plain text of at most 200 characters")
-        if not _is_count(self.version) or not _is_count(self.parameters):
+            if not is_plain(value):
+                raise RecordError(f"{what} is not plain text of at most 300 characters")
+        if not is_count(self.version) or not is_count(self.parameters):
             raise RecordError("version and parameters must be whole numbers, 0 or more")
         if not isinstance(self.seconds, (int, float)) or not math.isfinite(self.seconds) or self.seconds < 0:
             raise RecordError("seconds is not a finite number, 0 or more")
         if not self.labels or len(set(self.labels)) != len(self.labels) or not set(self.labels) <= set(EXPRESSIONS):
             raise RecordError("the labels are not distinct expressions")
-        if len(self.confusion) != len(self.labels) or any(len(row) != len(self.labels) or not all(map(_is_count, row)) for row in self.confusion):
+        if len(self.confusion) != len(self.labels) or any(len(row) != len(self.labels) or not all(map(is_count, row)) for row in self.confusion):
             raise RecordError("the confusion matrix is not a square of counts, one row a label")
         if not 0 < self.num_images <= 10_000_000:
             raise RecordError("the confusion matrix counts no image, or more than any test set has")
@@ -122,8 +122,19 @@ class Record:
         return record
 
 
-def _is_count(value: object) -> bool:
+def is_count(value: object) -> bool:
+    """A whole number, 0 to 10^12, and no truth value."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 10**12
+
+
+def is_plain(value: object) -> bool:
+    """Text that is neither markup nor long: versions, devices, dates, sources."""
+    return isinstance(value, str) and _PLAIN.fullmatch(value) is not None
+
+
+def is_sha256(value: object) -> bool:
+    """64 lower-case hexadecimal digits."""
+    return isinstance(value, str) and _SHA256.fullmatch(value) is not None
 
 
 def parse_json(text: bytes, **defaults: str) -> Record:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, Connection, Double, Engine, Integer, MetaData, Table, Text, create_engine, event, make_url
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
@@ -69,6 +71,16 @@ def _postgresql_now(*_: Any, **__: Any) -> str:
 def new_id() -> str:
     """A fresh identifier: 12 hexadecimal digits, unguessable enough to be unique, short enough to read out."""
     return secrets.token_hex(6)
+
+
+def insert_for(connection: Connection) -> Any:
+    """The ``insert`` of this connection's database, which knows ON CONFLICT."""
+    return sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
+
+
+def upsert(connection: Connection, table: Table, values: dict[str, Any], changes: dict[str, Any]) -> Any:
+    """A statement that adds a row, or makes the changes where its primary key is taken; either way the row is locked until the commit."""
+    return insert_for(connection)(table).values(**values).on_conflict_do_update(index_elements=table.primary_key.columns, set_=changes)
 
 
 class Store:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from leaderboard.config import Config
 from leaderboard.jobs import Queued, enqueue
 from leaderboard.record import Record
 from leaderboard.store import Store, db_now, new_id, open_store, submissions
-from poster.contract import ModelContract
+from leaderboard.submission import weights_path
+from poster.contract import METADATA_KEY, ModelContract
 from tests.leaderboard.postgres import Server
 
 
@@ -43,17 +45,21 @@ def store(config: Config) -> Iterator[Store]:
     opened.close()
 
 
-def add_job(store: Store, config: Config, weights: int = 0, user: str = "ann", benchmark: str = "sketch") -> Queued:
-    """A job of made-up weights, whose sha256 is the number; its submission holds a small contract."""
-    sha = f"{weights:064x}"
+def add_job(store: Store, config: Config, weights: int = 0, user: str = "ann", benchmark: str = "sketch", source: str = "file x") -> Queued:
+    """A job of made-up weights, different for every number; they lie where a worker looks for them."""
+    content = f"weights {weights}".encode()
+    sha = hashlib.sha256(content).hexdigest()
+    place = weights_path(config, sha)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(content)
     contract = ModelContract("posterpp_nano", ("neutral", "happiness"))
     row = {
-        "id": new_id(), "name": f"model {weights}", "contract": contract.to_metadata()["poster.contract"], "weights_sha256": sha, "stored_sha256": sha,
-        "parameters": 7, "source": "file", "training_data": "unknown", "epoch_selection": "unknown", "paper": "", "code": "", "submitted_by": user,
+        "id": new_id(), "name": f"model {weights}", "contract": contract.to_metadata()[METADATA_KEY], "weights_sha256": sha, "stored_sha256": sha,
+        "parameters": 7, "source": source, "training_data": "unknown", "epoch_selection": "unknown", "paper": "", "code": "", "submitted_by": user,
     }  # fmt: skip
     with store.write() as connection:
         connection.execute(insert(submissions).values(**row, created=db_now()))
-        return enqueue(connection, config, row["id"], sha, benchmark, "standard", user)
+        return enqueue(connection, config, row["id"], sha, benchmark, "self-test", user)
 
 
 @pytest.fixture

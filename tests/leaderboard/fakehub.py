@@ -10,7 +10,7 @@ import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 
 @dataclass
@@ -181,7 +181,7 @@ class _Handler(BaseHTTPRequestHandler):
         return lambda: self._json(200, files)
 
     def _paths_info(self, name: str, repo: Repo, commit: tuple[str, dict[str, bytes]], rest: str, body: bytes) -> Any:
-        paths = json.loads(body)["paths"]
+        paths = parse_qs(body.decode())["paths"]
         return lambda: self._json(200, [self._entry(path, commit[1][path]) for path in paths if path in commit[1]])
 
     def _preupload(self, name: str, repo: Repo, commit: tuple[str, dict[str, bytes]], rest: str, body: bytes) -> Any:

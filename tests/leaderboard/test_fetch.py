@@ -122,6 +122,10 @@ def test_a_file_gone_since_is_the_submitters_affair_and_a_silent_hub_ours(config
         resolve(config, "org/net")
     with pytest.raises(HubUnavailable):
         resolve(replace(config, endpoint="http://127.0.0.1:9"), "org/net")
+    repo.private = False
+    hub.faults += [Fault("HEAD", "/resolve/", 500, 100)]
+    with pytest.raises(HubUnavailable, match="broke off"):
+        download(config, file, tmp_path / "in")
 
 
 def test_a_connection_cut_once_is_only_a_delay(config, hub, tmp_path):

@@ -46,7 +46,7 @@ def test_a_job_is_queued_run_and_done(store, config, queue):
 def test_jobs_are_taken_in_their_order(store, config, queue):
     wanted = [queue(weights).job for weights in range(3)]
     with store.read() as connection:
-        assert [position(connection, job) for job in wanted] == [0, 1, 2]
+        assert [position(connection, job.created, job.id) for job in wanted] == [0, 1, 2]
     assert [claim(store, config, "w").id for _ in wanted] == [job.id for job in wanted]
 
 

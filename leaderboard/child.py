@@ -1,0 +1,110 @@
+"""The process that evaluates one checkpoint for a worker: told what to do on stdin, answers in JSON lines, ends when its worker does.
+
+It knows no database and holds no token. stdin: one JSON line with the task, then nothing until the worker dies or closes it.
+stdout: {"progress": 0..1, "message": "..."} as it goes on, and at the end {"done": {...}}, {"refused": "...", "fault": "submitter" or "ours"} or,
+where the machine is full or broken, {"broken": "..."}.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from poster.errors import DataError, InputError
+
+PROBE_IMAGES = 16
+BROKEN = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)  # the disk's fault, not the checkpoint's
+Say = Callable[[dict[str, Any]], None]
+
+
+def main() -> int:
+    """Do the task on stdin; exit code 0 done, 2 refused, 1 a bug (its traceback on stderr)."""
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # whatever a library prints goes to the log, not between the answers
+    task = json.loads(sys.stdin.buffer.readline())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+    def say(message: dict[str, Any]) -> None:
+        answers.write(json.dumps(message, allow_nan=False) + "\n")
+
+    try:
+        say({"done": TASKS[task.pop("task")](say, **task)})
+    except InputError as error:
+        from eval.benchmark import BenchmarkError
+
+        say({"refused": str(error), "fault": "ours" if isinstance(error, DataError | BenchmarkError) else "submitter"})
+        return 2
+    except OSError as error:
+        if error.errno not in BROKEN:
+            raise
+        say({"broken": f"{error.strerror}"})
+        return 1
+    return 0
+
+
+def _end_with_parent() -> None:
+    """The worker holds the other end of stdin; a worker killed with -9 closes it too, and no orphan keeps the device busy."""
+    os.read(0, 1)  # not sys.stdin: its lock, held here for ever, would abort the interpreter on its way out
+    os._exit(3)
+
+
+def score(say: Say, weights: str, benchmark: str, protocol: str, data: str, device: str, out: str, submission: str, engine: str) -> dict[str, Any]:
+    """Evaluate a checkpoint; the result is the JSON file ``out``, its predictions beside it."""
+    from eval.catalogue import find
+    from eval.inference import Compute
+    from eval.run import evaluate
+
+    def progress(what: str, done: int, total: int) -> None:
+        say({"progress": done / total, "message": f"{what} {done:,} of {total:,}"})
+
+    say({"progress": 0.0, "message": "loading"})
+    evaluate(Path(weights), find(benchmark, protocol), data or None, Path(out), Compute(device), submission=submission, progress=progress)
+    return {"result": out}
+
+
+def probe(say: Say, weights: str, device: str) -> dict[str, Any]:
+    """Sixteen schematic faces through the model: does it run, are its outputs numbers, do they depend on the picture, how fast is it.
+
+    Returns seconds_per_image, answers (different most probable labels), spread (largest difference of a probability between two pictures).
+    """
+    import poster
+    from eval.inference import Compute, ScoringError, infer
+    from eval.probability import softmax
+    from poster.data.cache import decoded
+    from poster.data.memo import inventory
+    from poster.data.sketch import sketch_set
+
+    say({"progress": 0.1, "message": "loading"})
+    model = poster.load_model(Path(weights))
+    contract = model.contract
+    if not contract.labels:
+        raise ScoringError("the checkpoint is a recognition network without an expression head; submit one that outputs expressions")
+    images = sketch_set()
+    images = images.take(list(range(0, len(images), len(images) // PROBE_IMAGES))[:PROBE_IMAGES])
+    pixels = decoded(images.source, inventory(images).fingerprint, contract.input_size, contract.interpolation, "whole")
+    say({"progress": 0.5, "message": "running"})
+    started = time.perf_counter()
+    outputs = infer(model, pixels, contract, Compute(device), images.keys)
+    seconds = time.perf_counter() - started
+    if outputs.logits.shape[1] != len(contract.labels):
+        raise ScoringError(
+            f"the model has {outputs.logits.shape[1]} outputs but the contract {len(contract.labels)} labels; give the label order it was trained with"
+        )
+    probabilities = softmax(outputs.logits)
+    spread = float((probabilities.max(axis=0) - probabilities.min(axis=0)).max())
+    if spread < 1e-4:
+        raise ScoringError("the model gives the same probabilities for every picture, so its weights are not those of a trained network; check the file")
+    return {"seconds_per_image": seconds / len(pixels), "answers": len(set(probabilities.argmax(axis=1).tolist())), "spread": spread}
+
+
+TASKS: dict[str, Callable[..., dict[str, Any]]] = {"score": score, "probe": probe}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""What people see of the queue: one line a job, newest first, and who is at work. Reads only; no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+
+from leaderboard.config import Config
+from leaderboard.jobs import position
+from leaderboard.names import SubmissionError
+from leaderboard.record import Record, parse_json
+from leaderboard.store import Store, db_now, jobs, results, submissions, workers
+
+
+@dataclass(frozen=True)
+class JobLine:
+    """A job as its submitter sees it. position: waiting jobs before it. age: seconds since it was queued. result: its id, "" before the end."""
+
+    id: str
+    model: str
+    benchmark: str
+    protocol: str
+    state: str
+    fault: str
+    progress: float
+    tries: int
+    message: str
+    position: int
+    age: float
+    submitted_by: str
+    result: str
+
+
+@dataclass(frozen=True)
+class WorkerLine:
+    """A worker that spoke within its lease. silent: seconds since. job: "" when it waits."""
+
+    name: str
+    host: str
+    device: str
+    job: str
+    silent: float
+
+
+def job_lines(store: Store, user: str | None = None, job: str | None = None, limit: int = 50) -> list[JobLine]:
+    """The newest jobs, of one user or one job alone where given. Raises SubmissionError for a job that does not exist."""
+    query = select(jobs, submissions.c.name, submissions.c.submitted_by, results.c.id.label("result"), (db_now() - jobs.c.created).label("age"))
+    query = query.join(submissions, jobs.c.submission == submissions.c.id).outerjoin(results, results.c.job == jobs.c.id)
+    if user is not None:
+        query = query.where(submissions.c.submitted_by == user)
+    if job is not None:
+        query = query.where(jobs.c.id == job)
+    with store.read() as connection:
+        rows = connection.execute(query.order_by(jobs.c.created.desc(), jobs.c.id).limit(limit)).all()
+        if job is not None and not rows:
+            raise SubmissionError(f"There is no job {job[:40]!r}; `python -m leaderboard status` lists them.")
+        return [
+            JobLine(
+                row.id, row.name, row.benchmark, row.protocol, row.state, row.fault, row.progress, row.tries, row.message,
+                position(connection, row.created, row.id) if row.state == "queued" else 0, row.age, row.submitted_by, row.result or "",
+            )
+            for row in rows
+        ]  # fmt: skip
+
+
+def worker_lines(store: Store, config: Config) -> list[WorkerLine]:
+    """The workers that are alive, the busiest first."""
+    silent = (db_now() - workers.c.seen).label("silent")
+    query = select(workers.c.name, workers.c.host, workers.c.device, workers.c.job, silent).where(silent < config.lease)
+    with store.read() as connection:
+        return [WorkerLine(**row._asdict()) for row in connection.execute(query.order_by(workers.c.job.desc(), workers.c.name))]
+
+
+def waiting_jobs(store: Store) -> int:
+    """How many jobs wait."""
+    with store.read() as connection:
+        return connection.execute(select(func.count()).select_from(jobs).where(jobs.c.state == "queued")).scalar_one()
+
+
+def stored_records(store: Store) -> list[Record]:
+    """Every result of the store, for the board."""
+    with store.read() as connection:
+        return [parse_json(text.encode()) for text in connection.execute(select(results.c.record).order_by(results.c.created)).scalars()]
