@@ -17,6 +17,7 @@ from typing import Any
 
 from poster import _sandbox
 from poster._tensors import DTYPES, Refused, check_entries, extras, find_state, shown, write_all, write_safetensors
+from poster.errors import CheckpointError
 from poster.zipcheck import members
 
 # Names that honest checkpoints hold besides tensors, all replaced by a class that keeps nothing: POSTER++'s meters and the
@@ -128,7 +129,7 @@ def answer(source: int, pipe: int, out: int | None, limits: _sandbox.Limits) -> 
         _sandbox.limit_resources(os.fstat(source).st_size, limits)
         _sandbox.hide_files([source])
         reply = read(source, out)
-    except Refused as error:
+    except (Refused, CheckpointError) as error:
         reply = {"refused": str(error)}
     except Exception as error:
         reply = {"refused": explain(error)}
@@ -142,6 +143,7 @@ def serve(channel: socket.socket) -> None:
     import torch
 
     torch.set_num_threads(1)
+    channel.send(b"ready")
     while True:
         message, files, _, _ = socket.recv_fds(channel, 4096, 3)
         if not message:

@@ -31,6 +31,7 @@ from poster.filekind import HEAD_BYTES, kind_of
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_ANSWER = 16 << 20  # bytes of JSON taken from the child
+START_SECONDS = 300.0  # for the child to import torch, on the slowest of machines
 _CHILD = "import socket, sys; sys.path.append(sys.argv[1]); from poster._reader import serve; serve(socket.socket(fileno=int(sys.argv[2])))"
 
 
@@ -79,39 +80,45 @@ class Reader:
             before = os.fstat(file.fileno())
             if before.st_size > self.limits.max_bytes:
                 raise CheckpointError(f"the file has {before.st_size >> 20} MiB; at most {self.limits.max_bytes >> 20} MiB are read (FER_MAX_CHECKPOINT_MIB)")
-            kind = kind_of(file.read(HEAD_BYTES), before.st_size, os.fspath(path))
-            if kind == "safetensors":
-                contents = safetensors_contents(file, before.st_size)
-            else:
-                contents = self._read_pickled(file, before.st_size, kind, out)
-            after = os.fstat(file.fileno())
-            if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-                raise CheckpointError("the file changed while it was read; wait until it is complete and try again")
-            return contents
+            try:
+                kind = kind_of(file.read(HEAD_BYTES), before.st_size, os.fspath(path))
+                if kind == "safetensors":
+                    return safetensors_contents(file, before.st_size)
+                return self._read_pickled(file, before.st_size, kind, out)
+            finally:
+                after = os.fstat(file.fileno())
+                if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+                    raise CheckpointError("the file changed while it was read; wait until it is complete and try again")
 
     def _read_pickled(self, file: BufferedReader, size: int, kind: str, out: Path | None) -> Contents:
         found = zipcheck.members(file) if kind == "zip" else []
-        child = self._child or _Child()
-        self._child = child
-        try:
-            with out.open("wb") if out is not None else nullcontext() as written:
-                pipe = child.ask(file.fileno(), written.fileno() if written else None, self.limits, last=not self._keep)
-                deadline = time.monotonic() + self.limits.wall_seconds(size)
-                file.seek(0)
-                digest = hashlib.file_digest(file, "sha256").hexdigest()  # while the child imports torch
-                changed = zipcheck.changed_member(file, found)
-                answer = _take(pipe, deadline, self.limits.wall_seconds(size))
-                status = child.status()
-        except BaseException:
-            self._drop()
-            raise
-        if not self._keep:
-            self._drop()
+        with self._borrowed() as child:
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()  # while the child imports torch
+            changed = zipcheck.changed_member(file, found)
+            if changed is None:
+                child.wait_until_ready()
+                with out.open("wb") if out is not None else nullcontext() as written:
+                    pipe = child.ask(file.fileno(), written.fileno() if written else None, self.limits, last=not self._keep)
+                    answer = _take(pipe, self.limits.wall_seconds(size))
+                    status = child.status()
         if changed is not None:
             raise CheckpointError(f"{changed} in the zip does not match its own checksum: the file changed after it was written; download it again")
         if not answer:
             raise CheckpointError(_died(status, self.limits.cpu_seconds(size)))
         return _contents(answer, kind, digest, size)
+
+    @contextmanager
+    def _borrowed(self) -> Iterator[_Child]:
+        """The kept child, or a new one; ended afterwards unless it is to be kept and nothing went wrong."""
+        child = self._child = self._child or _Child()
+        spent = True
+        try:
+            yield child
+            spent = not self._keep
+        finally:
+            if spent:
+                self._drop()
 
     def _drop(self) -> None:
         if self._child is not None:
@@ -136,7 +143,14 @@ class _Child:
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,
             )
-        self.last = False
+        self.last = self.ready = False
+
+    def wait_until_ready(self) -> None:
+        """Until torch is imported there: that is ours to wait for, and not on the file's time."""
+        self.channel.settimeout(START_SECONDS)
+        if not self.ready and self.channel.recv(16) != b"ready":
+            raise RuntimeError(f"the reader's child process did not start (exit code {self.process.wait(START_SECONDS)})")
+        self.ready = True
 
     def ask(self, source: int, out: int | None, limits: Limits, last: bool) -> int:
         """Send one request; returns the reading end of the pipe on which the answer comes."""
@@ -156,8 +170,7 @@ class _Child:
         """How the process that worked the last request ended: 0, an exit code, or minus the signal. -SIGKILL when it had to be stopped."""
         try:
             if self.last:
-                return self.process.wait(timeout=10)
-            self.channel.settimeout(10)
+                return self.process.wait(timeout=START_SECONDS)
             return int(json.loads(self.channel.recv(256) or b'{"status": 1}')["status"])
         except (subprocess.TimeoutExpired, TimeoutError):
             return -signal.SIGKILL
@@ -179,14 +192,12 @@ def open_regular(path: str | os.PathLike[str]) -> Iterator[BufferedReader]:
     except (OSError, ValueError) as error:
         reason = "there is no such file" if isinstance(error, FileNotFoundError) else f"the file cannot be opened ({getattr(error, 'strerror', error)})"
         raise CheckpointError(f"{reason}; give the path of a checkpoint") from error
+    mode = os.fstat(opened).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(opened)
+        what = "a folder (a TensorFlow SavedModel, or an unpacked download?)" if stat.S_ISDIR(mode) else "a device or a pipe"
+        raise CheckpointError(f"this is {what}, not a checkpoint; give the path of the file itself")
     with os.fdopen(opened, "rb") as file:
-        mode = os.fstat(opened).st_mode
-        if stat.S_ISDIR(mode):
-            raise CheckpointError(
-                "this is a folder (a TensorFlow SavedModel or an unpacked download?), not a checkpoint file; give the path of the file itself"
-            )
-        if not stat.S_ISREG(mode):
-            raise CheckpointError("this is a device or a pipe, not a checkpoint file")
         yield file
 
 
@@ -198,9 +209,9 @@ def safetensors_contents(file: BufferedReader, size: int) -> Contents:
     return Contents("safetensors", digest, size, entries, metadata=header.metadata)
 
 
-def _take(pipe: int, deadline: float, allowed: float) -> bytes:
-    """Everything the child writes until it closes the pipe, at most MAX_ANSWER bytes, until ``deadline``."""
-    taken = bytearray()
+def _take(pipe: int, allowed: float) -> bytes:
+    """Everything the child writes until it closes the pipe, at most MAX_ANSWER bytes, for ``allowed`` seconds."""
+    taken, deadline = bytearray(), time.monotonic() + allowed
     with open(pipe, "rb", buffering=0) as stream, selectors.DefaultSelector() as ready:
         ready.register(stream, selectors.EVENT_READ)
         while True:
