@@ -1,15 +1,8 @@
 """``python -m eval COMMAND``: the table of commands; each lives in `eval/commands` and is imported only when asked for."""
 
-from __future__ import annotations
-
-import argparse
-import importlib
-import os
 import sys
-from typing import Any, NoReturn
 
-from poster.cli import run
-from poster.errors import InputError
+from poster.cli import dispatch
 
 COMMANDS = {
     "benchmarks": "which benchmarks exist, which are here, how to get the others",
@@ -25,36 +18,9 @@ COMMANDS = {
 }
 
 
-class Parser(argparse.ArgumentParser):
-    """argparse whose complaints are the user's errors like all others: one sentence, exit code 2, JSON with --json."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message}; see `{self.prog} --help`")
-
-
 def main(argv: list[str]) -> int:
     """Run one command; the exit code is 0 done, 2 the user's input, 1 ours."""
-    # Before torch is imported: OpenMP threads that spin make a busy machine many times slower.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    as_json = "--json" in argv
-    name = argv[0] if argv and argv[0] in COMMANDS else None
-
-    def action() -> dict[str, Any] | None:
-        if name is None:
-            chooser = Parser(prog="python -m eval", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-            chooser.add_argument("command", choices=COMMANDS, help="; ".join(f"{key}: {what}" for key, what in COMMANDS.items()))
-            chooser.parse_args(argv[:1])
-            return None
-        command = importlib.import_module(f"eval.commands.{name.replace('-', '_')}")
-        parser = Parser(prog=f"python -m eval {name}", description=COMMANDS[name])
-        parser.add_argument("--json", action="store_true", help="print one JSON object")
-        command.add_arguments(parser)
-        answer, text = command.run(parser.parse_args(argv[1:]))
-        if not as_json:
-            print(text)
-        return answer
-
-    return run(action, as_json)
+    return dispatch("eval", __doc__, COMMANDS, argv)
 
 
 if __name__ == "__main__":

@@ -30,9 +30,8 @@ def card(results: list[dict[str, Any]], recipe: dict[str, Any], log: list[dict[s
     lines = [
         f"# {contract['architecture']}",
         "",
-        f"{len(contract['labels'])} expressions ({', '.join(contract['labels'])}) from a {contract['input_size']} x {contract['input_size']} {contract['channels']} "
-        f"face. POSTER++ with both streams and all three cross-attention levels kept, {parameters / 1e6:.2f} M parameters, {size / 1e6:.1f} MB in float16, "
-        f"computed in float32. sha256 `{main['weights_sha256']}`.",
+        f"{len(contract['labels'])} expressions ({', '.join(contract['labels'])}) from a {contract['channels']} face of {contract['input_size']} pixels. POSTER++ with "
+        f"both streams and all three cross-attention levels kept, {parameters / 1e6:.2f} M parameters, {size / 1e6:.1f} MB in float16, computed in float32. sha256 `{main['weights_sha256']}`.",
         "",
         "## Scores",
         "",
@@ -42,10 +41,11 @@ def card(results: list[dict[str, Any]], recipe: dict[str, Any], log: list[dict[s
     for result in results:
         scores, (low, high) = result["scores"], result["intervals"]["accuracy"]
         lines.append(
-            f"| {result['benchmark']} | {result['protocol']} | {result['num_images']:,} | {100 * scores['accuracy']:.2f} % | {100 * low:.2f} to {100 * high:.2f} "
-            f"| {100 * scores['mean_class_accuracy']:.2f} % | {100 * scores['macro_f1']:.2f} % | {100 * scores['ece']:.2f} % |"
+            f"| {result['benchmark']} | {result['protocol']} | {result['num_images']:,} | {100 * scores['accuracy']:.2f} % "
+            f"| {100 * low:.2f} to {100 * high:.2f} | {100 * scores['mean_class_accuracy']:.2f} % | {100 * scores['macro_f1']:.2f} % | {100 * scores['ece']:.2f} % |"
         )
-    lines += ["", f"Per class on {main['benchmark']}, {main['protocol']}:", "", "| expression | pictures | recall | 95 % interval | precision |", "|---|---|---|---|---|"]
+    lines += ["", f"Per class on {main['benchmark']}, {main['protocol']}:", ""]
+    lines += ["| expression | pictures | recall | 95 % interval | precision |", "|---|---|---|---|---|"]
     for row in main["per_class"]:
         interval = f"{100 * row['recall_interval'][0]:.1f} to {100 * row['recall_interval'][1]:.1f}" if row["recall_interval"] else "-"
         lines.append(f"| {row['label']} | {row['support']} | {_percent(row['recall'])} | {interval} | {_percent(row['precision'])} |")
@@ -53,11 +53,11 @@ def card(results: list[dict[str, Any]], recipe: dict[str, Any], log: list[dict[s
         "",
         "## Data and training",
         "",
-        "FERPlus (FER2013 pictures, FER+ votes): Training rows with more votes for expressions than for \"unknown\" and \"not a face\", less every picture that "
-        "stands pixel for pixel in PublicTest or PrivateTest. The epoch and the temperature "
+        "FERPlus (FER2013 pictures, FER+ votes): Training rows with more votes for expressions than for \"unknown\" and \"not a face\", "
+        "less every picture that stands pixel for pixel in PublicTest or PrivateTest. The epoch and the temperature "
         f"({contract['temperature']}) were chosen on PublicTest; PrivateTest was scored once, at the end. Trained from scratch: "
         f"{recipe['epochs']} epochs, {hours:.1f} hours on two CPU cores, best epoch {best['epoch']} (PublicTest accuracy {100 * float(best['accuracy']):.2f} %).",
-        "The landmark stream first learned 68 points from POSTER's landmark network (none of whose weights are here) and was then frozen, as in POSTER.",
+        "The landmark stream first learned 68 points from POSTER's landmark network (none of whose weights are here) and was then frozen.",
         "",
         "![training curve](curve.svg)",
         "",

@@ -1,15 +1,8 @@
 """``python -m leaderboard COMMAND``: the table of commands; each lives in `leaderboard/commands` and is imported only when asked for."""
 
-from __future__ import annotations
-
-import argparse
-import importlib
-import os
 import sys
-from typing import Any
 
-from eval.__main__ import Parser
-from poster.cli import run
+from poster.cli import dispatch
 
 COMMANDS = {
     "submit": "a checkpoint (a file, or a Hugging Face repository) to one or more benchmarks",
@@ -26,29 +19,7 @@ COMMANDS = {
 
 def main(argv: list[str]) -> int:
     """Run one command; the exit code is 0 done, 2 the user's input, 1 ours."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: OpenMP threads that spin make a busy machine many times slower
-    as_json = "--json" in argv
-    name = argv[0] if argv and argv[0] in COMMANDS else None
-    code = 0
-
-    def action() -> dict[str, Any] | None:
-        nonlocal code
-        if name is None:
-            chooser = Parser(prog="python -m leaderboard", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-            chooser.add_argument("command", choices=COMMANDS, help="; ".join(f"{key}: {what}" for key, what in COMMANDS.items()))
-            chooser.parse_args(argv[:1])
-            return None
-        command = importlib.import_module(f"leaderboard.commands.{name}")
-        parser = Parser(prog=f"python -m leaderboard {name}", description=COMMANDS[name])
-        parser.add_argument("--json", action="store_true", help="print one JSON object")
-        command.add_arguments(parser)
-        answer, text = command.run(parser.parse_args(argv[1:]))
-        code = answer.pop("exit_code", 0)
-        if not as_json and text:
-            print(text)
-        return answer
-
-    return run(action, as_json) or code
+    return dispatch("leaderboard", __doc__, COMMANDS, argv)
 
 
 if __name__ == "__main__":

@@ -134,9 +134,7 @@ class PosterV2(nn.Module):
 
     def forward_features(self, images: Tensor) -> Tensor:
         tokens = []
-        for level, image_map, landmark_map, embed in zip(
-            self.levels, *self.forward_maps(images), (self.embed1, self.embed2, self.embed3), strict=True
-        ):
+        for level, image_map, landmark_map, embed in zip(self.levels, *self.forward_maps(images), (self.embed1, self.embed2, self.embed3), strict=True):
             fused = level(image_map, landmark_map)
             side = landmark_map.shape[-1]
             fused = fused.transpose(1, 2).reshape(fused.shape[0], -1, side, side)

@@ -25,7 +25,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default=SHIPPED, metavar="NAME|FILE", help=f"a shipped model or a checkpoint file (default: {SHIPPED})")
     parser.add_argument("--heatmap", type=Path, metavar="OUT.png", help="write the photo with boxes and heatmap")
     parser.add_argument("--whole", action="store_true", help="classify the whole picture as one face")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:

@@ -18,7 +18,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--labels", metavar="ORDER", help=f"the label order: {', '.join(ORDERS)}, or a list such as neutral,happiness,...")
     parser.add_argument("--channels", choices=CHANNELS, help="the channel order the network was trained on")
     parser.add_argument("--to", choices=("ours", "official"), default="ours", help="official: the layout the authors' own scripts load")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:

@@ -12,7 +12,6 @@ from poster.identify import SHOWN
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a .pth, .pth.tar, .ckpt or .safetensors file")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:

@@ -84,7 +84,7 @@ def test_quality_falls_with_size_and_blur() -> None:
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "poster", "classify", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120)  # noqa: S603
+    return subprocess.run([sys.executable, "-m", "poster", "classify", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120)
 
 
 def test_the_command_finds_happiness_in_the_astronaut(tmp_path: Path) -> None:
