@@ -19,66 +19,67 @@ LIMITS = """\
 def card(results: list[dict[str, Any]], recipe: dict[str, Any], log: list[dict[str, str]], size: int, parameters: int) -> str:
     """Markdown from result objects (as ``eval score --json`` prints them), the first of them the headline; recipe and log of the run.
 
-    size: bytes of the weights file; parameters: numbers the network computes with.
+    size: bytes of the weights file; parameters: numbers the network computes with. Raises ValueError when the results are of different weights.
     """
     main = results[0]
     if len({result["weights_sha256"] for result in results}) != 1:
         raise ValueError("the results belong to different weights")
     contract = main["contract"]
+    what = (
+        f"{len(contract['labels'])} expressions ({', '.join(contract['labels'])}) from a {contract['channels']} face of {contract['input_size']} pixels. "
+        f"POSTER++ with both streams and all three cross-attention levels kept: {parameters / 1e6:.2f} M parameters, {size / 1e6:.1f} MB in float16, "
+        f"computed in float32. sha256 `{main['weights_sha256']}`."
+    )
+    sections = [f"# {contract['architecture']}", what, "## Scores", _scores(results), f"Per class on {main['benchmark']}, {main['protocol']}:"]
+    sections += [_per_class(main), "## Data and training", _training(contract, recipe, log), "![training curve](curve.svg)", _again(recipe["name"])]
+    return "\n\n".join([*sections, "## Licence and limits", f"Weights: {contract['licence']}. Code: Apache-2.0.", LIMITS])
+
+
+def _scores(results: list[dict[str, Any]]) -> str:
+    rows = ["| benchmark | protocol | images | accuracy | 95 % interval | mean class accuracy | macro F1 | ECE |", "|---|---|---|---|---|---|---|---|"]
+    for result in results:
+        scores = {name: _percent(value, 2) for name, value in result["scores"].items()}
+        cells = [result["benchmark"], result["protocol"], f"{result['num_images']:,}", scores["accuracy"], _span(result["intervals"]["accuracy"], 2)]
+        rows.append("| " + " | ".join([*cells, scores["mean_class_accuracy"], scores["macro_f1"], scores["ece"]]) + " |")
+    return "\n".join(rows)
+
+
+def _per_class(result: dict[str, Any]) -> str:
+    rows = ["| expression | pictures | recall | 95 % interval | precision |", "|---|---|---|---|---|"]
+    for row in result["per_class"]:
+        interval = _span(row["recall_interval"], 1) if row["recall_interval"] else "-"
+        rows.append(f"| {row['label']} | {row['support']} | {_percent(row['recall'])} | {interval} | {_percent(row['precision'])} |")
+    return "\n".join(rows)
+
+
+def _training(contract: dict[str, Any], recipe: dict[str, Any], log: list[dict[str, str]]) -> str:
     best = max(log, key=lambda row: float(row["accuracy"]))
     hours = sum(float(row["seconds"]) for row in log) / 3600
-    lines = [
-        f"# {contract['architecture']}",
-        "",
-        f"{len(contract['labels'])} expressions ({', '.join(contract['labels'])}) from a {contract['channels']} face of {contract['input_size']} pixels. POSTER++ with "
-        f"both streams and all three cross-attention levels kept, {parameters / 1e6:.2f} M parameters, {size / 1e6:.1f} MB in float16, computed in float32. sha256 `{main['weights_sha256']}`.",
-        "",
-        "## Scores",
-        "",
-        "| benchmark | protocol | images | accuracy | 95 % interval | mean class accuracy | macro F1 | ECE |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for result in results:
-        scores, (low, high) = result["scores"], result["intervals"]["accuracy"]
-        lines.append(
-            f"| {result['benchmark']} | {result['protocol']} | {result['num_images']:,} | {100 * scores['accuracy']:.2f} % "
-            f"| {100 * low:.2f} to {100 * high:.2f} | {100 * scores['mean_class_accuracy']:.2f} % | {100 * scores['macro_f1']:.2f} % | {100 * scores['ece']:.2f} % |"
-        )
-    lines += ["", f"Per class on {main['benchmark']}, {main['protocol']}:", ""]
-    lines += ["| expression | pictures | recall | 95 % interval | precision |", "|---|---|---|---|---|"]
-    for row in main["per_class"]:
-        interval = f"{100 * row['recall_interval'][0]:.1f} to {100 * row['recall_interval'][1]:.1f}" if row["recall_interval"] else "-"
-        lines.append(f"| {row['label']} | {row['support']} | {_percent(row['recall'])} | {interval} | {_percent(row['precision'])} |")
-    lines += [
-        "",
-        "## Data and training",
-        "",
-        "FERPlus (FER2013 pictures, FER+ votes): Training rows with more votes for expressions than for \"unknown\" and \"not a face\", "
-        "less every picture that stands pixel for pixel in PublicTest or PrivateTest. The epoch and the temperature "
-        f"({contract['temperature']}) were chosen on PublicTest; PrivateTest was scored once, at the end. Trained from scratch: "
-        f"{recipe['epochs']} epochs, {hours:.1f} hours on two CPU cores, best epoch {best['epoch']} (PublicTest accuracy {100 * float(best['accuracy']):.2f} %).",
-        "The landmark stream first learned 68 points from POSTER's landmark network (none of whose weights are here) and was then frozen.",
-        "",
-        "![training curve](curve.svg)",
-        "",
-        "Again, with FERPlus in `DIR` and the teacher's state dict in `FILE`:",
-        "",
-        f"    python -m poster train {recipe['name']} --data DIR --teacher FILE --out runs/{recipe['name']}",
-        f"    python -m eval score runs/{recipe['name']}/model.safetensors --benchmark ferplus --data DIR",
-        "",
-        "Every value of the run is in `recipe.json`, every epoch in `log.csv`.",
-        "",
-        "## Licence and limits",
-        "",
-        f"Weights: {contract['licence']}. Code: Apache-2.0.",
-        "",
-        LIMITS,
-    ]  # fmt: skip
-    return "\n".join(lines)
+    return (
+        'FERPlus (FER2013 pictures, FER+ votes): Training rows with more votes for expressions than for "unknown" and "not a face", less every '
+        "picture that stands pixel for pixel in PublicTest or PrivateTest. Epoch and temperature were chosen on PublicTest, never on PrivateTest. "
+        f"Trained from scratch on two CPU cores: {recipe['epochs']} epochs in {hours:.1f} hours, best epoch {best['epoch']} (PublicTest accuracy "
+        f"{_percent(float(best['accuracy']), 2)}), temperature {contract['temperature']}. The scores of the first epochs are low because they are those of "
+        "the averaged weights, which still remember the random start. The landmark stream first learned 68 points from POSTER's landmark network "
+        "(none of whose weights are here) and was then frozen."
+    )
 
 
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f} %"
+def _again(name: str) -> str:
+    return f"""Again, with FERPlus in `DIR` and the teacher's state dict in `FILE`:
+
+    python -m poster train {name} --data DIR --teacher FILE --out runs/{name}
+    python -m eval score runs/{name}/model.safetensors --benchmark ferplus --data DIR
+
+Every value of the run is in `recipe.json`, every epoch in `log.csv`."""
+
+
+def _span(interval: list[float], digits: int) -> str:
+    return f"{100 * interval[0]:.{digits}f} to {100 * interval[1]:.{digits}f}"
+
+
+def _percent(value: float | None, digits: int = 1) -> str:
+    return "-" if value is None else f"{100 * value:.{digits}f} %"
 
 
 def read_log(path: Path) -> list[dict[str, str]]:
