@@ -147,6 +147,8 @@ def diagnose(predictions: Predictions, contract: ModelContract, labels: LabelMap
     if problems:
         sentence = f"Likely {' and '.join(problems)}: {'; '.join(reasons)}. Check the contract and convert the checkpoint again."
     testable = bool(trials) and any(trial.channels != contract.channels for trial in trials or ())
+    if trials and not testable and contract.channels != "grey":
+        sentence += " The channel order cannot be tested on grey pictures."
     return Verdict(tuple(problems), sentence, order, collapse, trials or (), testable, likely)
 
 

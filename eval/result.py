@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from eval.metrics import confusion_matrix
 from eval.predictions import Predictions, ResultError
-from eval.scores import ScoreSheet, score
+from eval.scores import ScoreSheet
 from poster.data.memo import write_atomically
 
 SCHEMA = 1  # old versions must still load: tests/historic
@@ -155,9 +156,14 @@ def load(path: Path) -> Result:
     return Result.from_json(fields)
 
 
+def confusion_of(predictions: Predictions) -> tuple[tuple[int, ...], ...]:
+    """The confusion matrix as a result stores it."""
+    return tuple(tuple(row) for row in confusion_matrix(predictions.targets, predictions.predicted, len(predictions.labels)).tolist())
+
+
 def load_predictions(result: Result, path: Path) -> Predictions:
     """The predictions that belong to the result file at ``path``. Raises ResultError when they are missing or give another confusion matrix."""
     predictions = Predictions.read(path.parent / Path(result.predictions_file).name)
-    if predictions.labels != result.labels or score(predictions, resamples=1).confusion != result.confusion:
+    if predictions.labels != result.labels or confusion_of(predictions) != result.confusion:
         raise ResultError(f"the predictions beside {path.name} do not belong to it: they give another confusion matrix")
     return predictions

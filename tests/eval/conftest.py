@@ -53,7 +53,7 @@ def small_net() -> SmallNet:
     faces = sketch_set(64, seed=7)
     x, y = to_input(faces.source.array, CONTRACT), torch.from_numpy(faces.targets)
     optimizer = torch.optim.AdamW(model.parameters(), 3e-3, weight_decay=0.05)
-    for _ in range(30):
+    for _ in range(20):
         for index in torch.randperm(len(y)).split(32):
             optimizer.zero_grad()
             nn.functional.cross_entropy(model(x[index] + 0.1 * torch.randn_like(x[index])), y[index], label_smoothing=0.1).backward()

@@ -56,7 +56,7 @@ def test_too_few_classes_are_undefined_with_the_reason():
 
 
 def test_the_picture_says_what_it_keeps():
-    vectors, targets = clusters(0.2)
+    vectors, _ = clusters(0.2)
     found = plane(vectors)
     reference = PCA(2).fit(problems.unit(vectors))
     assert found["explained"] == pytest.approx(reference.explained_variance_ratio_.sum(), abs=1e-6)

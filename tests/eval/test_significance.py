@@ -17,7 +17,9 @@ def test_wilson_equals_scipy(drawn, level):
     assert significance.wilson(hits, total, level) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
-@pytest.mark.parametrize(("share", "total", "half"), [(0.92, 3068, 0.0096), (0.673, 3500, 0.0155), (0.63, 4000, 0.0149), (0.917, 3153, 0.0097), (0.93, 20987, 0.0035)])
+@pytest.mark.parametrize(
+    ("share", "total", "half"), [(0.92, 3068, 0.0096), (0.673, 3500, 0.0155), (0.63, 4000, 0.0149), (0.917, 3153, 0.0097), (0.93, 20987, 0.0035)]
+)
 def test_half_widths_of_the_benchmarks(share, total, half):
     low, high = significance.wilson(round(share * total), total)
     assert (high - low) / 2 == pytest.approx(half, abs=1.5e-4)

@@ -145,7 +145,9 @@ def test_affectnet_list(tmp_path):
     assert (images.layout, images.labels, images.targets.tolist()) == ("affectnet-list", EXPRESSIONS, list(range(7)))
 
 
-@pytest.mark.parametrize(("line", "sentence"), [("../x.jpg 1", "outside the data set"), ("9.jpg 1", "9.jpg is listed"), ("1.jpg 2", "1.jpg stands twice"), ("x", "line 8")])
+@pytest.mark.parametrize(
+    ("line", "sentence"), [("../x.jpg 1", "outside the data set"), ("9.jpg 1", "9.jpg is listed"), ("1.jpg 2", "1.jpg stands twice"), ("x", "line 8")]
+)
 def test_a_broken_affectnet_list(tmp_path, line, sentence):
     path = layouts.affectnet_list(tmp_path) / "valid_set" / "valid_annotations_7class.txt"
     path.write_text(path.read_text() + "\n" + line)
