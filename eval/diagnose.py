@@ -140,9 +140,12 @@ def diagnose(predictions: Predictions, contract: ModelContract, labels: LabelMap
         )
     if order.permuted or (better is not None and _permuted(better)):
         problems.append("permuted labels")
-        likely["labels"] = list(order.likely) if order.permuted else None
         figures = (order.relabelled, order.declared) if order.permuted else (better.relabelled, better.accuracy)  # type: ignore[union-attr]
-        reasons.append(f"relabelling the outputs lifts accuracy from {100 * figures[1]:.1f} to {100 * figures[0]:.1f} %")
+        order_text = ""
+        if order.permuted:
+            likely["labels"] = list(order.likely)
+            order_text = f" as {', '.join(order.likely)}"
+        reasons.append(f"reading the outputs{order_text} lifts accuracy from {100 * figures[1]:.1f} to {100 * figures[0]:.1f} %")
     sentence = "Nothing speaks against the checkpoint as it was read."
     if problems:
         sentence = f"Likely {' and '.join(problems)}: {'; '.join(reasons)}. Check the contract and convert the checkpoint again."

@@ -34,6 +34,7 @@ from poster.data.images import ImageSet
 from poster.data.memo import inventory
 
 Progress = Callable[[str, int, int], None]  # what is going on, images done, images in all
+Inference = Callable[..., Outputs]  # called like eval.inference.infer
 
 
 @dataclass(frozen=True)
@@ -73,17 +74,19 @@ def evaluate(
     probe: bool = True,
     submission: str | None = None,
     progress: Progress | None = None,
+    inference: Inference = infer,
 ) -> Run:
     """Score a checkpoint file. ``out`` is the JSON file; the predictions are written beside it, finished chunks too until the run is done.
 
-    Raises InputError for weights, data or a benchmark that cannot be scored.
+    inference: what runs the model over the images, :func:`eval.inference.infer` or its like on a cluster. Raises InputError for weights, data
+    or a benchmark that cannot be scored.
     """
     started = time.perf_counter()
     sha256 = file_sha256(weights)
     data = load.load(benchmark, data_dir, allow_doubled=allow_doubled, revision=revision)
     model = poster.load_model(weights)
     return evaluate_model(
-        model, model.contract, sha256, data, out, compute or Compute(), probe=probe, submission=submission, progress=progress, started=started
+        model, model.contract, sha256, data, out, compute or Compute(), probe=probe, submission=submission, progress=progress, inference=inference, started=started
     )
 
 
@@ -98,6 +101,7 @@ def evaluate_model(
     probe: bool = True,
     submission: str | None = None,
     progress: Progress | None = None,
+    inference: Inference = infer,
     started: float | None = None,
 ) -> Run:
     """Score an opened model (in eval mode) on a loaded benchmark; the rest as in :func:`evaluate`."""
@@ -108,7 +112,7 @@ def evaluate_model(
     fingerprint = data.fingerprint if images is data.images else inventory(images).fingerprint
     check_output(out, ".json")
     store = ChunkStore(out.with_suffix(".partial"), identity(sha256, fingerprint, images, contract, compute, benchmark.region))
-    outputs = infer(model, pixels, contract, compute, images.keys, store, named("scoring", progress))
+    outputs = inference(model, pixels, contract, compute, images.keys, store, named("scoring", progress))
     predictions = Predictions.of(images, labels.probabilities(outputs.logits))
     sheet = score(predictions)
     trials = probe_contracts(model, contract, labels, pixels, images.targets, outputs.logits, compute) if probe else None
