@@ -23,7 +23,8 @@ ROLLED = EXPRESSIONS[3:] + EXPRESSIONS[:3]
 HALF = {"mean": (0.5,) * 3, "std": (0.5,) * 3}
 
 
-def problems(model, contract, data, compute, folder):
+def problems(model, contract, data, compute, folder, self_test=False):
+    data = dataclasses.replace(data, benchmark=dataclasses.replace(data.benchmark, self_test=self_test))
     return evaluate_model(model, contract, "0" * 64, data, folder / "r.json", compute).result.diagnosis
 
 
@@ -55,6 +56,12 @@ def test_grey_pictures_cannot_tell_channel_orders_apart(small_net, sketch, cpu, 
     found = problems(small_net, CONTRACT, data, cpu, tmp_path)
     assert not found["channels_testable"]
     assert "channel order cannot be tested" in found["sentence"]
+
+
+def test_a_self_test_holds_nothing_back(small_net, sketch, cpu, tmp_path):
+    found = problems(small_net, CONTRACT.replace(labels=ROLLED), sketch, cpu, tmp_path, self_test=True)
+    assert found["problems"] == ["permuted labels"]
+    assert not found["held_back"]
 
 
 def made(confusion: np.ndarray, labels=EXPRESSIONS) -> Predictions:
