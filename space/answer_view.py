@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 OPACITY = 60  # percent the strongest place of the heatmap starts with
 THUMB = 96  # pixels of a face's own picture
 NARROW = 0.16  # of the photo's width; a narrower box carries its number alone
+TOP = 0.08  # of its height; a box that starts above has its words inside
 DETECTORS = {"dlib": "dlib (histogram of gradients)", "yunet": "YuNet", "s3fd": "S3FD"}
 NO_FACE = "No face was found in this photo. Use a larger or more frontal face, or classify the whole picture as if it were one."
 WEAK = "Small or blurred: this answer is less certain than the numbers look."
@@ -118,7 +119,8 @@ def _box(answer: Answer, number: int, face: Prediction) -> str:
     place = f"left:{100 * x0 / answer.width:.2f}%;top:{100 * y0 / answer.height:.2f}%"
     size = f"width:{100 * (x1 - x0) / answer.width:.2f}%;height:{100 * (y1 - y0) / answer.height:.2f}%"
     words = f"{number}" if (x1 - x0) < NARROW * answer.width else f"{number} {label} {_percent(probability)}"
-    return f'<span class="box" aria-hidden="true" style="{place};{size};--tint:{COLOURS[label]}"><b>{words}</b></span>'
+    low = " low" if y0 < TOP * answer.height else ""
+    return f'<span class="box{low}" aria-hidden="true" style="{place};{size};--tint:{COLOURS[label]}"><b>{words}</b></span>'
 
 
 def _percent(probability: float) -> str:

@@ -8,10 +8,12 @@ from leaderboard.board import load_board
 from leaderboard.figures import accuracy_figure
 from space.board_data import board_json
 from space.settings import STATIC
+from space.text import text
 
 INTRO = """
 <h1>Leaderboard</h1>
-<p class="lead">Numbers measured by this project beside numbers that were published, each with its source. Rows with the same tie letter cannot be told apart.</p>
+<p class="lead">Numbers measured by this project beside numbers that were published, each with its source.
+Rows with the same tie letter cannot be told apart.</p>
 <ul class="legend"><li><i class="mark measured"></i><b>measured</b> computed here from the weights</li>
 <li><i class="mark claimed"></i><b>claimed</b> published, not repeated here</li>
 <li><i class="mark disputed"></i><b>disputed</b> published; others could not repeat it</li></ul>
@@ -20,7 +22,7 @@ INTRO = """
 
 def build_board(demo: gr.Blocks) -> None:
     """The page's parts; table and figure are filled when the page opens, so that new results show without a restart."""
-    gr.HTML(INTRO)
+    text(INTRO)
     table = gr.HTML(
         "",
         html_template=(STATIC / "board.html").read_text(encoding="utf-8"),

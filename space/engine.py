@@ -96,5 +96,5 @@ class Engine:
 
 def _scaled(prediction: Prediction, scale: float) -> Prediction:
     """The same with its crop placed in a copy of the photo that is ``scale`` times as wide."""
-    assert prediction.crop is not None
-    return replace(prediction, crop=replace(prediction.crop, affine=prediction.crop.affine * scale))
+    crop = prediction.crop
+    return replace(prediction, crop=replace(crop, affine=crop.affine * scale) if crop else None)

@@ -40,10 +40,12 @@ class Settings:
 
 
 def prepare_environment(environment: Any = os.environ) -> None:
-    """What must be set before Gradio or torch is imported: no usage reports, and threads that sleep when they wait instead of spinning."""
+    """What must be set before Gradio or torch is imported: no usage reports, no proxy between the app and itself, threads that sleep while they wait."""
     environment["GRADIO_ANALYTICS_ENABLED"] = "False"
     environment["HF_HUB_DISABLE_TELEMETRY"] = "1"
     environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for name in ("NO_PROXY", "no_proxy"):
+        environment[name] = ",".join(filter(None, [environment.get(name), "127.0.0.1", "localhost"]))
 
 
 def queue_options() -> dict[str, Any]:
@@ -66,4 +68,6 @@ def launch_options(settings: Settings) -> dict[str, Any]:
         "pwa": False,
         "footer_links": ["api"],
         "quiet": True,
+        # Gradio's last look at its own page: given up after 3 s, which a busy machine needs. The app has answered /startup-events by then.
+        "_frontend": False,
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import logging
 from typing import Any
 
 import gradio as gr
@@ -15,16 +14,17 @@ from poster.photo import MAX_BYTES, MAX_PIXELS
 from space.answer_view import answer_html, message_html
 from space.engine import SOURCES, Engine
 from space.settings import HELD_SECONDS, STATIC
-from space.uploads import Held, PhotoInput, example, take
-
-log = logging.getLogger(__name__)
+from space.text import text
+from space.uploads import Held, example, photo_input, take
 
 LIMITS = f"JPEG, PNG or WebP, up to {MAX_BYTES // 2**20} MB and {MAX_PIXELS // 1_000_000} megapixels."
-NOTE = """
-<p class="note"><strong>What this is.</strong> A research model that learned how a crowd of annotators named faces in photos. It says how a face
-<em>looks to people</em>, not what the person feels. Posed, cropped or dark faces mislead it, and it is surer than it should be on people unlike those it learned from.</p>
-<p class="note"><strong>What happens to your photo.</strong> It is removed from disk as soon as it is read, stays in memory for ten minutes so that you can
-change the settings, and is never logged or passed on.</p>
+NOTES = """
+<div class="notes"><p class="note"><strong>What this is.</strong> A research model that learned how a crowd of annotators named the faces in photos.
+It says how a face <em>looks to people</em>, not what the person feels. Posed, turned, covered or dark
+faces mislead it, and so do people unlike those it learned from.
+<a href="./about">What it must not be used for</a>.</p>
+<p class="note"><strong>What happens to your photo.</strong> It is removed from disk as soon as it is read, stays in memory for about ten minutes so that you
+can change the settings, and is never logged or passed on.</p></div>
 """
 WAITING = '<div class="answer waiting"><p class="note">The faces, their expressions and a heatmap appear here.</p></div>'
 
@@ -34,17 +34,26 @@ def build_try(demo: gr.Blocks, engine: Engine) -> None:
     held = gr.State(None, time_to_live=HELD_SECONDS)
     with gr.Row(elem_id="try", equal_height=False):
         with gr.Column(scale=4, min_width=300, elem_id="ask"):
-            photo = PhotoInput(
-                type="filepath", image_mode=None, sources=["upload", "clipboard", "webcam"], label="Your photo", height=260, buttons=[], elem_id="photo"
+            photo = photo_input(
+                sources=["upload", "clipboard", "webcam"],
+                label="Your photo",
+                height=260,
+                buttons=[],
+                elem_id="photo",
+                placeholder="Drop or paste a photo, or click to choose one",
             )
-            gr.HTML(f'<p class="note limits">{LIMITS}</p>')
-            sample = gr.HTML(_example_button(), js_on_load="element.addEventListener('click', (e) => e.target.closest('button') && trigger('click'));")
+            text(f'<p class="note limits">{LIMITS}</p>')
+            sample = gr.HTML(
+                _example_button(),
+                js_on_load="element.addEventListener('click', (e) => e.target.closest('button') && trigger('click'));",
+                apply_default_css=False,
+            )
             model = gr.Dropdown(list(engine.names), value=engine.names[0], label="Model", visible=len(engine.names) > 1, elem_id="model")
             source = gr.Radio([(words, name) for name, words in SOURCES.items()], value="features", label="Heatmap drawn from", elem_id="source")
-            gr.HTML(NOTE)
         with gr.Column(scale=8, min_width=320, elem_id="tell"):
             result = gr.HTML(WAITING, js_on_load=(STATIC / "try.js").read_text(encoding="utf-8"), elem_id="result", apply_default_css=False)
             whole = gr.Button("Classify the whole picture", visible=False, elem_id="whole")
+    text(NOTES)
 
     def look(held: Held | None, model: str, source: str, whole: bool = False) -> tuple[str, Any]:
         """The result's HTML, and whether the whole picture is offered."""

@@ -11,6 +11,7 @@ from space.about_page import build_about
 from space.board_page import build_board
 from space.engine import Engine
 from space.settings import UPLOAD_AGE, UPLOAD_CHECK, Settings, launch_options, queue_options
+from space.text import text
 from space.theme import looks
 from space.try_page import build_try
 from space.uploads import example
@@ -24,8 +25,7 @@ PAGES = (("Try it", ""), ("Leaderboard", "leaderboard"), ("About", "about"))
 def header(current: str) -> None:
     """The name and the ways to the other pages."""
     links = "".join(f'<a href="./{path}"{" aria-current=page" if path == current else ""}>{name}</a>' for name, path in PAGES)
-    gr.Navbar(visible=False)
-    gr.HTML(f'<header class="top"><p class="mark"><a href="./">POSTER</a> facial expressions</p><nav aria-label="Pages">{links}</nav></header>', padding=False)
+    text(f'<header class="top"><p class="name"><a href="./">POSTER</a> facial expressions</p><nav aria-label="Pages">{links}</nav></header>')
 
 
 def build(settings: Settings, engine: Engine) -> gr.Blocks:

@@ -13,13 +13,11 @@ import gradio as gr
 from poster.photo import MAX_BYTES
 
 
-class PhotoInput(gr.Image):
+def photo_input(**options: Any) -> gr.Image:
     """Gradio's image input without its own decoding, which knows no limits: handlers get the path of the uploaded file, unopened."""
-
-    is_template = True  # shown by Gradio's own image component
-
-    def preprocess(self, payload: Any) -> str | None:
-        return None if payload is None else payload.path
+    image = gr.Image(type="filepath", image_mode=None, **options)
+    image.preprocess = lambda payload: None if payload is None else payload.path  # type: ignore[method-assign]
+    return image
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,11 @@ function show() {
     root.querySelector(".heat").style.opacity = settings.opacity / 100;
   }
 }
-watch("value", show);
+watch("value", () => {
+  show();
+  // On a phone the answer lies below the fold.
+  if (window.matchMedia("(max-width: 640px)").matches && element.querySelector(".answer, .message")) element.scrollIntoView({ block: "start" });
+});
 
 element.addEventListener("click", (event) => {
   const kind = event.target.dataset?.save;

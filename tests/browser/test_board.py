@@ -1,0 +1,155 @@
+"""The Leaderboard page in Chromium: filter, sort, columns, compare, export in the browser; the view in the address."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from leaderboard.board import load_board
+from tests.browser.server import App, start, stop
+from tests.sources import ROOT
+
+Visit = Callable[..., Page]
+
+
+def opened(visit: Visit, url: str, **options: object) -> Page:
+    page = visit(url, **options)
+    page.locator("#board tbody tr").first.wait_for()
+    return page
+
+
+def models(page: Page) -> list[str]:
+    return page.locator("#board tbody th[data-column=model]").all_text_contents()
+
+
+def test_every_row_of_the_first_benchmark_with_status_source_and_interval(app: App, visit: Visit):
+    board = load_board()
+    rows = board.of(board.benchmarks[0])
+    page = opened(visit, f"{app.url}/leaderboard", width=1440)
+    assert models(page) == [row.model for row in rows]
+    assert [text.strip() for text in page.locator("td.status").all_text_contents()] == [row.status for row in rows]
+    links = [row.link for row in rows if row.link]
+    assert page.locator("td.source a").evaluate_all("(all) => all.map((one) => one.href)") == links
+    first = page.locator("td.accuracy").first.text_content()
+    low, high = rows[0].interval
+    assert f"{rows[0].accuracy:.2f}" in first and f"{low:.1f} to {high:.1f}" in first
+    expect(page.locator("#figure .main-svg").first).to_be_visible(timeout=60_000)
+    assert page.locator("#figure").bounding_box()["height"] > 200
+
+
+def test_search_and_status_filter_without_a_request_and_the_address_keeps_the_view(app: App, visit: Visit):
+    page = opened(visit, f"{app.url}/leaderboard", width=1440)
+    page.wait_for_load_state("networkidle")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.get_by_label("Search").fill("poster ada")
+    assert models(page) == [row.model for row in load_board().of("raf-db") if "ada" in row.model.lower()]
+    page.get_by_label("Search").fill("")
+    page.get_by_label("claimed").uncheck()
+    assert set(page.locator("td.status").all_text_contents()) == {"disputed"}
+    assert asked == []
+    assert "status=measured,disputed" in page.url
+
+    again = opened(visit, page.url, width=1440)
+    assert models(again) == models(page) and not again.get_by_label("claimed").is_checked()
+    again.get_by_label("Search").fill("no such model")
+    expect(again.get_by_text("No row matches.")).to_be_visible()
+    again.get_by_role("button", name="Clear the filters").click()
+    assert len(models(again)) == len(load_board().of("raf-db"))
+
+
+def test_sort_by_any_column_unknown_values_last(app: App, visit: Visit):
+    page = opened(visit, f"{app.url}/leaderboard", width=1440)
+    heading = page.get_by_role("button", name="Accuracy (%)")
+    numbers = lambda: [float(text) for text in page.locator("td.accuracy b").all_text_contents()]  # noqa: E731
+    assert numbers() == sorted(numbers(), reverse=True)
+    heading.click()
+    assert numbers() == sorted(numbers()) and page.locator("th[aria-sort=ascending]").count() == 1
+    page.get_by_role("button", name="Tie").click()
+    ties = page.locator("td[data-column=tie]").all_text_contents()
+    assert [tie for tie in ties if tie != "–"] == sorted(tie for tie in ties if tie != "–") and ties[-1] == "–"
+
+
+def test_another_benchmark_changes_table_and_figure(app: App, visit: Visit):
+    page = opened(visit, f"{app.url}/leaderboard", width=1440)
+    page.get_by_label("Benchmark").select_option("ferplus")
+    assert set(models(page)) == {row.model for row in load_board().of("ferplus")}
+    expect(page.locator("#figure .gtitle")).to_contain_text("FERPlus", timeout=60_000)
+    expect(page.locator(".count")).to_contain_text("papers do not say")
+    shared = opened(visit, page.url, width=1440)
+    expect(shared.locator("#figure .gtitle")).to_contain_text("FERPlus", timeout=60_000)
+
+
+def test_columns_pins_and_comparison_are_part_of_the_address(app: App, visit: Visit):
+    page = opened(visit, f"{app.url}/leaderboard", width=1440)
+    page.locator("summary", has_text="Columns").click()
+    page.get_by_label("Show Test images").check()
+    page.get_by_label("Show Source").uncheck()
+    page.get_by_label("Pin Accuracy (%)").check()
+    page.keyboard.press("Escape")
+    page.locator("h1").click()
+    for box in page.locator("tbody .pick input").all()[:4]:
+        box.check()
+    assert page.locator("tbody .pick input").nth(5).is_disabled()  # four at most
+    again = opened(visit, page.url, width=1440)
+    titles = [title.strip() for title in again.locator("#board .scroll thead th button").all_text_contents()]
+    assert titles == ["Model", "Accuracy (%)", "Tie", "Status", "Test images", "Epoch chosen on"]
+    assert again.locator("thead th.pinned").count() == 3  # the tick, the model, the accuracy
+    heads = again.locator(".compare tr").first.locator("th").all_text_contents()[1:]
+    assert [head.removesuffix("Remove") for head in heads] == models(again)[:4]
+    again.get_by_role("button", name=f"Remove {models(again)[0]}").click()
+    assert again.locator(".compare tr").first.locator("th").count() == 4
+
+
+def test_the_export_is_what_is_shown(app: App, visit: Visit):
+    page = opened(visit, f"{app.url}/leaderboard?q=ddamfn&sort=model", width=1440)
+    page.locator("summary", has_text="Export").click()
+    got = {}
+    for kind in ("CSV", "JSON"):
+        with page.expect_download() as waiting:
+            page.get_by_role("button", name=kind, exact=True).click()
+        got[kind] = Path(waiting.value.path()).read_text()
+    rows = list(csv.DictReader(io.StringIO(got["CSV"])))
+    data = json.loads(got["JSON"])
+    assert [row["model"] for row in rows] == [row["model"] for row in data] == models(page) == ["DDAMFN", "DDAMFN++"]
+    assert [float(row["accuracy"]) for row in rows] == [91.35, 92.34] and list(rows[0]) == list(data[0])
+
+
+def test_the_board_on_a_phone(app: App, visit: Visit):
+    page = opened(visit, f"{app.url}/leaderboard", width=390, height=844, dark=True, has_touch=True, is_mobile=True)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert page.locator("td.status").first.is_visible()
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """The same page with 5,000 rows."""
+    running = start(ROOT / "tests/browser/large_board.py", tmp_path_factory.mktemp("large"))
+    yield running
+    stop(running.process)
+
+
+def test_five_thousand_rows_stay_smooth(large: App, visit: Visit):
+    page = opened(visit, f"{large.url}/?benchmark=all", width=1440)
+    expect(page.locator(".count")).to_contain_text("5000 of 5000 rows")
+    assert page.locator("#board tbody tr").count() < 200  # only those in sight are in the page
+    spent = """(words) => {
+        const box = document.querySelector('#board input.query'), start = performance.now();
+        box.value = words;
+        box.dispatchEvent(new Event('input', { bubbles: true }));
+        document.querySelector('#board .scroll').offsetHeight;  // the layout counts too
+        return performance.now() - start;
+    }"""
+    times = [page.evaluate(spent, words) for words in ("model 4", "model 49", "model 499", "model 4999", "")]
+    assert min(times) < 100 and sorted(times)[2] < 100, times
+    page.get_by_label("Search").fill("model 4321")
+    assert models(page) == ["model 4321"]
+    page.get_by_label("Search").fill("")
+    page.locator("#board .scroll").evaluate("(one) => { one.scrollTop = one.scrollHeight; }")
+    expect(page.locator("#board tbody tr[aria-rowindex='5001']")).to_be_visible()

@@ -1,0 +1,180 @@
+"""The Try page in Chromium: a photo in; faces, bars and a heatmap out; every dead end ends in a sentence."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from tests.browser.server import ANSWER_MILLISECONDS, App
+
+Visit = Callable[..., Page]
+ASTRONAUT = Path(skimage.data.__file__).parent / "astronaut.png"
+FACE = (170, 65, 280, 190)  # where Eileen Collins's face lies in it, pixels
+
+
+def give(page: Page, file: Path) -> None:
+    page.locator("#photo input[type=file]").first.set_input_files(file)
+
+
+def answered(page: Page) -> None:
+    page.locator("#result .bars").first.wait_for(timeout=ANSWER_MILLISECONDS)
+
+
+def picture(path: Path, pixels: np.ndarray) -> Path:
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+@pytest.fixture
+def faceless(tmp_path: Path) -> Path:
+    """Smooth noise: nothing a detector takes for a face."""
+    grains = np.random.default_rng(5).integers(0, 255, (24, 32, 3), dtype=np.uint8)
+    return picture(tmp_path / "noise.png", np.asarray(Image.fromarray(grains).resize((640, 480), Image.Resampling.BICUBIC)))
+
+
+def test_an_uploaded_photo_gives_faces_bars_and_a_heatmap(app: App, visit: Visit):
+    page = visit(app.url)
+    give(page, ASTRONAUT)
+    answered(page)
+    boxes = page.locator(".box").evaluate_all("(all) => all.map((one) => [one.offsetLeft, one.offsetTop, one.offsetWidth, one.offsetHeight])")
+    stage = page.locator(".stage").bounding_box()
+    (left, top, width, height), scale = boxes[0], 512 / stage["width"]
+    x, y = (left + width / 2) * scale, (top + height / 2) * scale
+    assert len(boxes) == 1 and FACE[0] < x < FACE[2] and FACE[1] < y < FACE[3]
+
+    values = [float(text.rstrip(" %")) for text in page.locator(".bars .value").all_text_contents()]
+    names = page.locator(".bars .name").all_text_contents()
+    assert values == sorted(values, reverse=True) and sum(values) == pytest.approx(100, abs=0.5) and len(set(names)) == len(names) >= 7
+    assert names[0] == "happiness"
+    widths = page.locator(".bars .fill").evaluate_all("(all) => all.map((one) => one.offsetWidth / one.parentElement.offsetWidth)")
+    assert widths == pytest.approx([value / 100 for value in values], abs=0.02)
+
+    size = page.locator(".heat").evaluate("(one) => [one.naturalWidth, one.naturalHeight, one.complete]")
+    assert size == [512, 512, True]
+    expect(page.locator(".note", has_text="faces found with")).to_contain_text("pixels")
+    expect(page.locator(".photo")).to_have_attribute("alt", page.locator(".photo").get_attribute("alt"))
+    assert "1 face" in page.locator(".photo").get_attribute("alt")
+
+
+def test_the_photo_is_gone_from_disk_and_never_in_the_log(app: App, visit: Visit, tmp_path: Path):
+    named = tmp_path / "private-name-4711.png"
+    named.write_bytes(ASTRONAUT.read_bytes())
+    page = visit(app.url)
+    give(page, named)
+    answered(page)
+    assert [path for path in app.uploads.rglob("*") if path.is_file()] == []
+    assert "4711" not in app.log.read_text()
+
+
+def test_the_opacity_slider_answers_at_once_and_without_a_request(app: App, visit: Visit):
+    page = visit(app.url)
+    page.locator("button.example").click()
+    answered(page)
+    page.wait_for_load_state("networkidle")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    heat, slider = page.locator(".heat"), page.locator(".opacity input")
+    assert heat.evaluate("(one) => getComputedStyle(one).opacity") == "0.6"
+    for value in ("0", "100", "35"):
+        slider.fill(value)
+        assert heat.evaluate("(one) => Number(getComputedStyle(one).opacity)") == int(value) / 100
+        assert page.locator(".opacity output").text_content() == f"{value} %"
+    slider.press("ArrowRight")
+    assert heat.evaluate("(one) => getComputedStyle(one).opacity") == "0.36"
+    page.locator("input.boxes").uncheck()
+    expect(page.locator(".box")).to_be_hidden()
+    assert asked == []
+
+
+def test_other_settings_look_at_the_same_photo_again_and_keep_the_opacity(app: App, visit: Visit):
+    page = visit(app.url)
+    give(page, ASTRONAUT)
+    answered(page)
+    page.locator(".opacity input").fill("80")
+    before, bars = page.locator(".heat").get_attribute("src"), page.locator(".bars").text_content()
+    page.get_by_label("Landmarks reading the image").check()
+    expect(page.locator(".heat")).not_to_have_attribute("src", before, timeout=ANSWER_MILLISECONDS)
+    assert page.locator(".bars").text_content() == bars
+    assert page.locator(".heat").evaluate("(one) => getComputedStyle(one).opacity") == "0.8"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("letter.png", b"Dear model,\nthis is no picture.\n", "not a JPEG, PNG or WebP"),
+        ("empty.jpg", b"", "empty"),
+        ("cut.png", ASTRONAUT.read_bytes()[:20000], "damaged"),
+    ],
+)
+def test_a_file_that_is_no_photo_gets_a_sentence(app: App, visit: Visit, tmp_path: Path, name: str, content: bytes, sentence: str):
+    (tmp_path / name).write_bytes(content)
+    page = visit(app.url)
+    give(page, tmp_path / name)
+    message = page.get_by_role("alert").filter(has_text=sentence)
+    message.wait_for(timeout=ANSWER_MILLISECONDS)
+    assert page.locator(".bars").count() == 0 and [path for path in app.uploads.rglob("*") if path.is_file()] == []
+
+
+def test_no_face_gets_a_sentence_and_the_whole_picture_on_request(app: App, visit: Visit, faceless: Path):
+    page = visit(app.url)
+    give(page, faceless)
+    page.get_by_role("alert").filter(has_text="No face was found").wait_for(timeout=ANSWER_MILLISECONDS)
+    assert page.locator(".bars").count() == 0
+    page.get_by_role("button", name="Classify the whole picture").click()
+    answered(page)
+    expect(page.locator(".face .which")).to_contain_text("Whole picture")
+    expect(page.get_by_role("button", name="Classify the whole picture")).to_be_hidden()
+
+
+def test_downloads_say_what_the_page_says(app: App, visit: Visit):
+    page = visit(app.url)
+    page.locator("button.example").click()
+    answered(page)
+    got = {}
+    for kind in ("PNG", "CSV", "JSON"):
+        with page.expect_download() as waiting:
+            page.get_by_role("button", name=kind, exact=True).click()
+        got[kind] = Path(waiting.value.path()).read_bytes()
+    shown = dict(zip(page.locator(".bars .name").all_text_contents(), page.locator(".bars .value").all_text_contents(), strict=True))
+    data = json.loads(got["JSON"])
+    (row,) = csv.DictReader(io.StringIO(got["CSV"].decode()))
+    assert data["width"] == 512 and len(data["faces"]) == 1
+    assert {name: f"{100 * data['faces'][0][name]:.1f} %" for name in shown} == shown
+    assert {name: float(row[name]) for name in shown} == {name: data["faces"][0][name] for name in shown}
+    with Image.open(io.BytesIO(got["PNG"])) as image, Image.open(ASTRONAUT) as original:
+        assert image.size == (512, 512)
+        change = np.abs(np.asarray(image.convert("RGB"), int) - np.asarray(original, int)).mean(axis=2)
+    assert change[FACE[1] : FACE[3], FACE[0] : FACE[2]].mean() > 3 * change[300:, :].mean()  # the face is marked, the rest is only compressed
+
+
+def test_a_warm_answer_takes_less_than_a_second(app: App, visit: Visit):
+    page = visit(app.url)
+    page.locator("button.example").click()
+    answered(page)
+    said = [float(page.locator(".note", has_text="faces found with").text_content().split(" s for ")[0].split()[-1])]
+    for _ in range(2):
+        page.locator("#result .bars").first.evaluate("(one) => one.remove()")
+        page.locator("button.example").click()
+        answered(page)
+        time.sleep(0.2)
+        said.append(float(page.locator(".note", has_text="faces found with").text_content().split(" s for ")[0].split()[-1]))
+    assert min(said) < 1.0, said
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_phone_shows_the_answer_without_sideways_scrolling(app: App, visit: Visit, dark: bool):
+    page = visit(app.url, width=390, height=844, dark=dark, has_touch=True, is_mobile=True)
+    page.locator("button.example").click()
+    answered(page)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    expect(page.locator(".stage")).to_be_in_viewport()

@@ -1,0 +1,101 @@
+"""The HTML of an answer: complete, true to the numbers, and with no way in for foreign text."""
+
+from __future__ import annotations
+
+import base64
+import html.parser
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from poster.predict import Prediction
+from space.answer_view import NO_FACE, WEAK, answer_html, message_html
+from space.engine import Answer
+from space.expressions import COLOURS, MEANINGS
+
+LABELS = ("neutral", "happiness", "sadness")
+
+
+class Elements(html.parser.HTMLParser):
+    """Every start tag as (tag, attributes), and the text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.found.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    def of(self, name: str) -> list[dict[str, str | None]]:
+        return [attributes for _, attributes in self.found if name in (attributes.get("class") or "").split()]
+
+
+def face(probabilities=(0.2, 0.7, 0.1), box=(100.0, 40.0, 200.0, 140.0), quality=0.9) -> Prediction:
+    return Prediction(box, None, LABELS, probabilities, quality)
+
+
+def an_answer(*faces: Prediction, detector="dlib") -> Answer:
+    photo = np.random.default_rng(0).integers(0, 255, (100, 200, 3), dtype=np.uint8)
+    heat = np.zeros((100, 200), np.float32)
+    heat[20:70, 50:100] = np.linspace(0, 1, 50)
+    return Answer(photo, heat, faces, 400, 200, "a_model", "features", detector, 0.31)
+
+
+def pixels(source: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(source.split(",", 1)[1]))))
+
+
+def test_boxes_and_bars_say_what_the_numbers_say():
+    page = Elements(answer_html(an_answer(face(), face((0.5, 0.3, 0.2), (0.0, 0.0, 40.0, 40.0)))))
+    first, second = page.of("box")
+    assert first["style"] == f"left:25.00%;top:20.00%;width:25.00%;height:50.00%;--tint:{COLOURS['happiness']}"
+    assert second["style"].startswith("left:0.00%;top:0.00%;width:10.00%;height:20.00%")
+    styles = [one["style"] for one in page.of("fill")]
+    assert styles[:3] == [f"width:{w}%;background:{COLOURS[n]}" for w, n in (("70.0", "happiness"), ("20.0", "neutral"), ("10.0", "sadness"))]
+    assert next(one["title"] for tag, one in page.found if tag == "li") == MEANINGS["happiness"]
+    text = " ".join(page.words)
+    assert "1 happiness 70.0 %" in text and "faces found with dlib" in text and "0.3 s for 400 x 200 pixels" in text
+    assert page.of("photo")[0]["alt"] == "The photo with 2 faces: face 1 happiness 70.0 %, face 2 neutral 50.0 %."
+
+
+def test_the_heatmap_is_clear_where_nothing_was_read():
+    heat = pixels(Elements(answer_html(an_answer(face()))).of("heat")[0]["src"])
+    assert heat.shape == (100, 200, 4)
+    assert heat[80:, :, 3].max() == 0 and heat[40, 95, 3] > 200 and heat[40, 60, 3] < heat[40, 90, 3]
+
+
+def test_the_downloads_hold_every_number():
+    data = json.loads(Elements(answer_html(an_answer(face()))).of("answer")[0]["data-answer"])
+    assert data["faces"] == [{"face": 1, "x0": 100.0, "y0": 40.0, "x1": 200.0, "y1": 140.0, "quality": 0.9, "happiness": 0.7, "neutral": 0.2, "sadness": 0.1}]
+
+
+def test_a_weak_face_is_called_weak():
+    assert WEAK in answer_html(an_answer(face(quality=0.2))) and WEAK not in answer_html(an_answer(face(quality=0.6)))
+
+
+def test_no_face():
+    page = Elements(answer_html(an_answer()))
+    assert NO_FACE in " ".join(page.words) and page.of("bars") == page.of("heat") == [] and len(page.of("photo")) == 1
+
+
+def test_the_whole_picture_has_no_box():
+    page = Elements(answer_html(an_answer(face(), detector="none")))
+    assert page.of("box") == [] and "Whole picture" in page.words and "taken as one face" in " ".join(page.words)
+
+
+def test_the_example_is_credited():
+    assert "public domain" in answer_html(an_answer(face()), is_example=True) and "public domain" not in answer_html(an_answer(face()))
+
+
+@pytest.mark.parametrize("text", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "<b>&amp;"])
+def test_a_sentence_stays_text(text):
+    page = Elements(message_html(text))
+    assert [tag for tag, _ in page.found] == ["p"] and "".join(page.words) == text

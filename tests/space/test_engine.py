@@ -1,0 +1,98 @@
+"""What the pages ask of the models, on a real photo with real parts."""
+
+from __future__ import annotations
+
+import io
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from poster.checkpoint import load_model
+from poster.errors import InputError, PhotoError
+from poster.photo import read_photo
+from poster.predict import over_photo, predict
+from space.engine import SHOWN_SIDE, Engine
+from space.uploads import example
+
+
+def png(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "png")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("source", ["features", "attention"])
+def test_the_same_as_predict(engine, weights, source):
+    rgb = read_photo(example())
+    expected = predict(load_model(weights), rgb, heatmaps=(source,))
+    answer = engine.answer(example(), source=source)
+    assert [one.box for one in answer.predictions] == [one.box for one in expected]
+    np.testing.assert_allclose(answer.predictions[0].probabilities, expected[0].probabilities, atol=1e-6)
+    np.testing.assert_allclose(answer.heat, over_photo(expected, source, 512, 512), atol=1e-6)
+    assert answer.detector == expected_detector() and (answer.width, answer.height, answer.model) == (512, 512, "random_nano") and answer.seconds > 0
+
+
+def expected_detector() -> str:
+    from poster.face import detector_name
+
+    return detector_name()
+
+
+def test_a_large_photo_comes_back_reduced_with_its_heatmap_in_place(engine):
+    rgb = read_photo(example())
+    small, large = engine.answer(png(rgb)), engine.answer(png(np.kron(rgb, np.ones((4, 4, 1), np.uint8))))
+    assert max(large.photo.shape) == SHOWN_SIDE == large.heat.shape[0] and (large.width, large.height) == (2048, 2048)
+    np.testing.assert_allclose(np.array(large.predictions[0].box) / 4, small.predictions[0].box, atol=12)
+    centre = [np.average(np.indices(one.heat.shape).reshape(2, -1), axis=1, weights=one.heat.ravel()) / len(one.heat) for one in (small, large)]
+    np.testing.assert_allclose(*centre, atol=0.03)
+
+
+def test_no_face_and_the_whole_picture(engine):
+    grey = png(np.full((120, 200, 3), 128, np.uint8))
+    assert engine.answer(grey).predictions == ()
+    (whole,) = (answer := engine.answer(grey, whole=True)).predictions
+    assert whole.box == (40, 0, 160, 120) and answer.detector == "none"
+
+
+@pytest.mark.parametrize("model", ["../../etc/passwd", "/tmp/x.safetensors", "posterpp", "random_nano.safetensors", "\0"])
+def test_a_visitors_word_never_becomes_a_path(engine, model):
+    with pytest.raises(InputError, match="There is no model of that name here; there are random_nano"):
+        engine.answer(example(), model=model)
+
+
+def test_words_that_are_no_heatmap_and_files_that_are_no_photo(engine):
+    with pytest.raises(InputError, match="heatmap"):
+        engine.answer(example(), source="gradients")
+    with pytest.raises(PhotoError, match="not a JPEG"):
+        engine.answer(b"text")
+
+
+def test_two_at_once_get_their_own_answers(weights):
+    fresh = Engine(str(weights))
+    photos = [example(), png(np.ascontiguousarray(read_photo(example())[:, ::-1]))]
+    alone = [fresh.answer(photo).heat for photo in photos]
+    found: dict[int, list[np.ndarray]] = {0: [], 1: []}
+    threads = [threading.Thread(target=lambda n=n: found[n].extend(fresh.answer(photos[n]).heat for _ in range(3))) for n in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for number in (0, 1):
+        assert len(found[number]) == 3
+        for heat in found[number]:
+            np.testing.assert_array_equal(heat, alone[number])
+
+
+def test_the_model_is_loaded_once(weights, monkeypatch):
+    fresh, loads = Engine(str(weights)), []
+    import poster.checkpoint
+
+    monkeypatch.setattr(poster.checkpoint, "load_model", lambda path: loads.append(path) or load_model(path))
+    threads = [threading.Thread(target=fresh.load) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert loads == [weights]
