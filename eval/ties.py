@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -37,21 +37,29 @@ class Standing:
     group: int
 
 
-def standings(correct: Mapping[str, NDArray[Any]], alpha: float = 0.05) -> list[Standing]:
-    """Rank rows whose images are the same, best first: name -> (N,) right or wrong.
+def tie_groups(names: Sequence[str], p_value: Callable[[str, str], float], alpha: float = 0.05) -> tuple[dict[str, int], dict[tuple[str, str], float]]:
+    """Groups of rows, ``names`` best first: name -> group, counted from 1; and the Holm-corrected p-value of every pair.
 
-    A tie group is a leader and all later rows not significantly worse than it (Holm-corrected McNemar over all pairs);
-    the next group starts at the best row left over. Raises ValueError when the rows cover different numbers of images.
+    A group is a leader and all later rows not significantly worse than it; the next group starts at the best row left over.
     """
-    names = sorted(correct, key=lambda name: (-float(np.mean(correct[name])), name))
     pairs = list(combinations(names, 2))
-    adjusted = dict(zip(pairs, holm([mcnemar(correct[a], correct[b]).p_value for a, b in pairs]), strict=True))
+    adjusted = dict(zip(pairs, holm([p_value(a, b) for a, b in pairs]), strict=True))
     groups: dict[str, int] = {}
-    for leader in names:
+    for position, leader in enumerate(names):
         if leader not in groups:
             group = max(groups.values(), default=0) + 1
             groups[leader] = group
-            groups.update({name: group for name in names[names.index(leader) + 1 :] if name not in groups and adjusted[leader, name] >= alpha})
+            groups.update({name: group for name in names[position + 1 :] if name not in groups and adjusted[leader, name] >= alpha})
+    return groups, adjusted
+
+
+def standings(correct: Mapping[str, NDArray[Any]], alpha: float = 0.05) -> list[Standing]:
+    """Rank rows whose images are the same, best first: name -> (N,) right or wrong.
+
+    Groups as in :func:`tie_groups`, by McNemar's test. Raises ValueError when the rows cover different numbers of images.
+    """
+    names = sorted(correct, key=lambda name: (-float(np.mean(correct[name])), name))
+    groups, adjusted = tie_groups(names, lambda a, b: mcnemar(correct[a], correct[b]).p_value, alpha)
     rows = []
     for position, name in enumerate(names):
         better = sum(adjusted[other, name] < alpha for other in names[:position])

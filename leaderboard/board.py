@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from eval import metrics
+from eval.significance import mcnemar, wilson
+from eval.ties import tie_groups
 from leaderboard.claims import TEST_SETS, Claim, load_claims
 from leaderboard.record import Record, read_folder
 
 RESULTS_FOLDER = Path(__file__).with_name("results")
 SELF_TEST = "sketch"  # the built-in self-test: shown on its own, never among the benchmarks
-Z95 = 1.959963984540054
+Correct = Mapping[str, NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)
@@ -74,45 +80,40 @@ class Board:
         return frame
 
 
-def wilson(accuracy: float, images: int) -> tuple[float, float] | None:
+def interval_of(accuracy: float, images: int) -> tuple[float, float] | None:
     """95 % Wilson interval in percent of an accuracy in percent over ``images`` images; None for an unknown size.
 
-    Works on a published percentage, whose count of correct images is known only to the rounding of the paper.
+    A published percentage stands for the nearest count of right images.
     """
     if images <= 0:
         return None
-    p, z2 = accuracy / 100, Z95**2
-    middle = (p + z2 / (2 * images)) / (1 + z2 / images)
-    half = Z95 / (1 + z2 / images) * math.sqrt(p * (1 - p) / images + z2 / (4 * images**2))
-    return max(0.0, 100 * (middle - half)), min(100.0, 100 * (middle + half))
+    low, high = wilson(round(accuracy * images / 100), images)
+    return 100 * low, 100 * high
 
 
-def distinguishable(a: Row, b: Row) -> bool:
-    """Whether two accuracies differ beyond chance at 5 % by the two-proportion z-test.
+def p_value(a: Row, b: Row, correct: Correct) -> float:
+    """Of the difference between two rows: McNemar's test where both were measured here on the same images, else the two-proportion z-test.
 
-    The test for independent samples, since two papers publish no common record of each image; it needs a wider gap than McNemar's.
+    The second is for independent samples, since two papers publish no common record of each image; it needs a wider gap than McNemar's.
     """
+    if (a.benchmark, a.protocol) == (b.benchmark, b.protocol) and a.id in correct and b.id in correct:
+        return mcnemar(correct[a.id], correct[b.id]).p_value
     n, m = a.num_images, b.num_images
     pooled = (a.accuracy * n + b.accuracy * m) / 100 / (n + m)
     spread = math.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
-    return spread > 0 and abs(a.accuracy - b.accuracy) / 100 / spread > Z95
+    return math.erfc(abs(a.accuracy - b.accuracy) / 100 / spread / math.sqrt(2)) if spread else 1.0
 
 
-def tie_groups(rows: Sequence[Row]) -> tuple[Row, ...]:
-    """The rows, best first, each with its group: a group is the best remaining row and those that cannot be told apart from it.
+def grouped(rows: Sequence[Row], correct: Correct) -> tuple[Row, ...]:
+    """The rows of one benchmark, best first, each with its tie group (eval.ties).
 
     Disputed rows and rows without a known size belong to no group, so a number nobody could repeat does not head one.
     """
-    ordered = sorted(rows, key=lambda row: (-row.accuracy, row.model))
-    leader, group, grouped = None, -1, []
-    for row in ordered:
-        if row.status == "disputed" or row.num_images <= 0:
-            grouped.append(row)
-            continue
-        if leader is None or distinguishable(leader, row):
-            leader, group = row, group + 1
-        grouped.append(replace(row, tie_group=chr(ord("a") + group) if group < 26 else "z"))
-    return tuple(grouped)
+    ordered = sorted(rows, key=lambda row: (-row.accuracy, row.model, row.id))
+    compared = {str(place): row for place, row in enumerate(ordered) if row.status != "disputed" and row.num_images > 0}
+    groups, _ = tie_groups(tuple(compared), lambda a, b: p_value(compared[a], compared[b], correct))
+    letters = {place: chr(ord("a") + min(group - 1, 25)) for place, group in groups.items()}
+    return tuple(replace(row, tie_group=letters.get(str(place), "")) for place, row in enumerate(ordered))
 
 
 def claimed_row(claim: Claim) -> Row:
@@ -120,41 +121,40 @@ def claimed_row(claim: Claim) -> Row:
     known = TEST_SETS[claim.benchmark]
     return Row(
         model=claim.model, benchmark=claim.benchmark, title=known.title, protocol="not stated" if known.note else "standard", accuracy=claim.accuracy,
-        interval=wilson(claim.accuracy, known.images), status=claim.status, source=claim.source, link=claim.link, num_images=known.images,
+        interval=interval_of(claim.accuracy, known.images), status=claim.status, source=claim.source, link=claim.link, num_images=known.images,
         epoch_selection=claim.epoch_selection,
     )  # fmt: skip
 
 
 def measured_row(record: Record) -> Row:
     """A result of this project as a row; scores are computed from its confusion matrix."""
-    accuracy = 100 * record.correct / record.num_images
+    confusion = np.array(record.confusion)
+    accuracy = 100 * metrics.accuracy(confusion)
     known = TEST_SETS.get(record.benchmark)
-    recalls, f1 = _per_class(record.confusion)
     return Row(
         model=record.model, benchmark=record.benchmark, title=known.title if known else record.benchmark, protocol=record.protocol, accuracy=accuracy,
-        interval=wilson(accuracy, record.num_images), status="measured", source=record.source or "measured by this project", link=record.paper or record.code,
-        num_images=record.num_images, epoch_selection=record.epoch_selection, training_data=record.training_data, mean_class_accuracy=100 * recalls,
-        macro_f1=100 * f1, parameters=record.parameters or None, weights_sha256=record.weights_sha256, submitted_by=record.submitted_by,
-        finished=record.finished, id=record.id,
+        interval=interval_of(accuracy, record.num_images), status="measured", source=record.source or "measured by this project",
+        link=record.paper or record.code or _hub_link(record.source), num_images=record.num_images, epoch_selection=record.epoch_selection,
+        training_data=record.training_data, mean_class_accuracy=100 * metrics.mean_class_accuracy(confusion),
+        macro_f1=100 * metrics.macro_f1(confusion), parameters=record.parameters or None, weights_sha256=record.weights_sha256,
+        submitted_by=record.submitted_by, finished=record.finished, id=record.id,
     )  # fmt: skip
 
 
-def _per_class(confusion: Sequence[Sequence[int]]) -> tuple[float, float]:
-    """Mean recall and mean F1 over the classes that have images, as fractions."""
-    columns = [sum(column) for column in zip(*confusion, strict=True)]
-    present = [index for index, row in enumerate(confusion) if sum(row)]
-    recall = sum(confusion[i][i] / sum(confusion[i]) for i in present) / len(present)
-    return recall, sum(2 * confusion[i][i] / (sum(confusion[i]) + columns[i]) for i in present) / len(present)
+def _hub_link(source: str) -> str:
+    """The page of the commit a Hub submission was pinned to."""
+    found = re.fullmatch(r"hub ([\w.-]+/[\w.-]+)@([0-9a-f]{40})/.+", source)
+    return f"https://huggingface.co/{found[1]}/tree/{found[2]}" if found else ""
 
 
-def make_board(claims: Iterable[Claim], records: Iterable[Record]) -> Board:
-    """One table of both; of several records with the same id the first counts."""
+def make_board(claims: Iterable[Claim], records: Iterable[Record], correct: Correct | None = None) -> Board:
+    """One table of both; of several records with the same id the first counts. correct: result id -> (N,) whether each image was right."""
     measured = {record.id: measured_row(record) for record in reversed(list(records))}
     rows = [*map(claimed_row, claims), *measured.values()]
     names = dict.fromkeys([*TEST_SETS, *sorted({row.benchmark for row in rows})])
-    return Board(tuple(row for name in names for row in tie_groups([row for row in rows if row.benchmark == name])))
+    return Board(tuple(row for name in names for row in grouped([row for row in rows if row.benchmark == name], correct or {})))
 
 
-def load_board(folder: Path = RESULTS_FOLDER, records: Iterable[Record] = ()) -> Board:
+def load_board(folder: Path = RESULTS_FOLDER, records: Iterable[Record] = (), correct: Correct | None = None) -> Board:
     """The claims of this project, the results committed in ``folder`` and ``records`` from a store."""
-    return make_board(load_claims(), [*records, *read_folder(folder)])
+    return make_board(load_claims(), [*records, *read_folder(folder)], correct)

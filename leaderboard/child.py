@@ -56,16 +56,20 @@ def _end_with_parent() -> None:
 
 
 def score(say: Say, weights: str, benchmark: str, protocol: str, data: str, device: str, out: str, submission: str, engine: str) -> dict[str, Any]:
-    """Evaluate a checkpoint; the result is the JSON file ``out``, its predictions beside it."""
+    """Evaluate a checkpoint; the result is the JSON file ``out``, its predictions beside it. engine: local or ray."""
     from eval.catalogue import find
-    from eval.inference import Compute
+    from eval.inference import Compute, infer
     from eval.run import evaluate
 
     def progress(what: str, done: int, total: int) -> None:
         say({"progress": done / total, "message": f"{what} {done:,} of {total:,}"})
 
     say({"progress": 0.0, "message": "loading"})
-    evaluate(Path(weights), find(benchmark, protocol), data or None, Path(out), Compute(device), submission=submission, progress=progress)
+    inference = infer
+    if engine == "ray":
+        from leaderboard.cluster import infer_on_cluster as inference
+    chosen = find(benchmark, protocol)
+    evaluate(Path(weights), chosen, data or None, Path(out), Compute(device), submission=submission, progress=progress, inference=inference)
     return {"result": out}
 
 

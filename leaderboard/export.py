@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from leaderboard.record import Record
 from poster.errors import InputError
 
 PAPER_COLUMNS = ("Model", "Benchmark", "Accuracy (%)", "95 % interval", "Status", "Tie group", "Epoch chosen on", "Source")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@")
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
@@ -42,8 +43,9 @@ def frame(board: Board) -> pd.DataFrame:
 
 
 def inert(text: str) -> str:
-    """Text that a spreadsheet shows and never computes."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    """Text that a spreadsheet shows and never computes: on one line, and quoted where it begins like a formula."""
+    text = re.sub(r"[\x00-\x1f]", " ", text)
+    return f"'{text}" if text.lstrip().startswith(_FORMULA) else text
 
 
 def _csv(board: Board) -> bytes:

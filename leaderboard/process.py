@@ -24,7 +24,7 @@ LOG_TAIL = 2000
 # All that a child gets of the worker's environment: where programs and libraries lie, which devices there are, how many threads to use, the cache.
 PASSED_ON = (
     "PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_HOME", "NVIDIA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "MKL_NUM_THREADS",
-    "OMP_WAIT_POLICY", "FER_CACHE", "XDG_CACHE_HOME", "HOME", "SYSTEMROOT",
+    "OMP_WAIT_POLICY", "RAY_ADDRESS", "FER_CACHE", "XDG_CACHE_HOME", "HOME", "SYSTEMROOT",
 )  # fmt: skip
 
 

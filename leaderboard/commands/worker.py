@@ -29,6 +29,10 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True)
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     check_device(options.device)
+    if options.engine == "ray":
+        from leaderboard.cluster import check_installed
+
+        check_installed()
     with opened() as (store, config):
         worker = Worker(store, config, available_benchmarks(config), options.device, options.engine, after_result=publisher(store, config))
         serve(worker, options.once)

@@ -6,7 +6,9 @@ import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from sqlalchemy import insert
 
 from leaderboard.config import Config
@@ -15,6 +17,8 @@ from leaderboard.record import Record
 from leaderboard.store import Store, db_now, new_id, open_store, submissions
 from leaderboard.submission import weights_path
 from poster.contract import METADATA_KEY, ModelContract
+from poster.labels import ORDERS
+from poster.layouts import layouts
 from tests.leaderboard.postgres import Server
 
 
@@ -65,6 +69,23 @@ def add_job(store: Store, config: Config, weights: int = 0, user: str = "ann", b
 @pytest.fixture
 def queue(store: Store, config: Config) -> Callable[..., Queued]:
     return lambda *arguments, **named: add_job(store, config, *arguments, **named)
+
+
+def checkpoint(path: Path, labels: tuple[str, ...] = ORDERS["ferplus"], with_contract: bool = True, seed: int = 0) -> Path:
+    """A posterpp_nano of random numbers as safetensors, made without torch."""
+    layout, draw = layouts()["posterpp_nano"], np.random.default_rng(seed)
+    state: dict[str, np.ndarray] = {}
+    for key, shape in {**layout.entries, **layout.head("linear", len(labels))}.items():
+        last = key.rpartition(".")[2]
+        if last in ("num_batches_tracked", "relative_position_index"):
+            state[key] = np.zeros(shape, np.int64)
+        elif last == "running_var" or (last == "weight" and len(shape) == 1):
+            state[key] = np.ones(shape, np.float32)
+        else:
+            state[key] = draw.normal(0, 1 / np.sqrt(max(1, np.prod(shape[1:]))), shape).astype(np.float32)
+    contract = ModelContract("posterpp_nano", labels, input_size=layout.input_size)
+    save_file(state, path, contract.to_metadata() if with_contract else None)
+    return path
 
 
 def record_of(job, correct: int = 3) -> Record:

@@ -43,6 +43,9 @@ def main():
     while (passed := time.monotonic() - began) < seconds:
         say(progress=passed / seconds, message=f"scoring {passed:.1f} of {seconds}")
         time.sleep(0.05)
+    if task["task"] == "probe":
+        say(done={"seconds_per_image": 0.01, "answers": 3, "spread": 0.5})
+        return
     out = Path(task["out"])
     held_back = (steer / "held back").exists()
     result = {

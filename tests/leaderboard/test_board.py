@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, chi2_contingency
 
-from leaderboard.board import RESULTS_FOLDER, Row, distinguishable, load_board, make_board, measured_row, tie_groups, wilson
+from leaderboard.board import RESULTS_FOLDER, Row, grouped, interval_of, load_board, make_board, measured_row, p_value
 from leaderboard.claims import load_claims
 from leaderboard.record import MAX_RECORD_BYTES, Record, RecordError, parse_json, read_folder
 
@@ -34,7 +34,7 @@ def result(**changes):
 
 @pytest.mark.parametrize("accuracy, images, half", [(92.21, 3068, 0.95), (67.3, 3500, 1.55), (64, 4000, 1.48), (91.6, 3153, 0.97), (93, 20987, 0.35)])
 def test_half_widths_of_the_known_test_sets(accuracy, images, half):
-    low, high = wilson(accuracy, images)
+    low, high = interval_of(accuracy, images)
     assert (high - low) / 2 == pytest.approx(half, abs=0.01)
 
 
@@ -42,24 +42,23 @@ def test_half_widths_of_the_known_test_sets(accuracy, images, half):
 def test_wilson_equals_scipy(images, data):
     correct = data.draw(st.integers(0, images))
     expected = binomtest(correct, images).proportion_ci(method="wilson")
-    assert wilson(100 * correct / images, images) == pytest.approx((100 * expected.low, 100 * expected.high), abs=1e-9)
+    assert interval_of(100 * correct / images, images) == pytest.approx((100 * expected.low, 100 * expected.high), abs=1e-9)
 
 
 def test_no_interval_without_a_published_size():
-    assert wilson(90.0, 0) is None
+    assert interval_of(90.0, 0) is None
     rows = load_board().of("vr-headset")
     assert rows and all(row.interval is None and row.tie_group == "" for row in rows)
 
 
 def row(accuracy, images=3068, status="claimed", model="m"):
-    return Row(model, "raf-db", "RAF-DB", "standard", accuracy, wilson(accuracy, images), status, "x", "", images)
+    return Row(model, "raf-db", "RAF-DB", "standard", accuracy, interval_of(accuracy, images), status, "x", "", images)
 
 
 @given(st.integers(1, 400), st.integers(1, 400), st.integers(401, 900), st.integers(401, 900))
 def test_the_difference_test_equals_the_chi_squared_test(k, j, n, m):
-    p = chi2_contingency([[k, n - k], [j, m - j]], correction=False).pvalue
-    if abs(p - 0.05) > 1e-9:
-        assert distinguishable(row(100 * k / n, n), row(100 * j / m, m)) == (p < 0.05)
+    expected = chi2_contingency([[k, n - k], [j, m - j]], correction=False).pvalue
+    assert p_value(row(100 * k / n, n), row(100 * j / m, m), {}) == pytest.approx(expected, abs=1e-9)
 
 
 def test_poster_and_its_successors_cannot_be_told_apart_on_raf_db():
@@ -69,8 +68,19 @@ def test_poster_and_its_successors_cannot_be_told_apart_on_raf_db():
 
 
 def test_groups_follow_the_leader_and_pass_over_disputed_rows():
-    rows = tie_groups([row(90.0), row(99.0, status="disputed"), row(92.0), row(91.0), row(80.0)])
-    assert [(r.accuracy, r.tie_group) for r in rows] == [(99.0, ""), (92.0, "a"), (91.0, "a"), (90.0, "b"), (80.0, "c")]
+    rows = grouped([row(90.0), row(99.0, status="disputed"), row(92.5), row(91.5), row(80.0)], {})
+    assert [(r.accuracy, r.tie_group) for r in rows] == [(99.0, ""), (92.5, "a"), (91.5, "a"), (90.0, "b"), (80.0, "c")]
+
+
+def test_results_measured_on_the_same_images_are_told_apart_by_their_images():
+    records = [Record.from_dict(result(model=id), id=id) for id in ("one", "two")]
+    images = records[0].num_images
+    board = make_board((), records)
+    assert {row.tie_group for row in board.rows} == {"a"}, "the same accuracy, and no images to compare"
+    better = np.arange(images) >= 20
+    worse = np.arange(images) >= 40
+    groups = {row.id: row.tie_group for row in make_board((), records, {"one": better, "two": worse}).rows}
+    assert groups == {"one": "a", "two": "b"}
 
 
 def test_measured_scores_come_from_the_confusion_matrix_as_scikit_learn_computes_them():
@@ -138,6 +148,12 @@ def test_the_same_result_twice_is_one_row_and_the_self_test_comes_last():
     record = Record.from_dict(result(benchmark="sketch", protocol="standard"), id="one", model="ours")
     board = make_board(load_claims(), [record, record])
     assert len(board.of("sketch")) == 1 and board.benchmarks[-1] == "sketch"
+
+
+def test_a_hub_submission_links_to_the_commit_it_was_pinned_to():
+    source = f"hub org/net@{'a' * 40}/model.pth"
+    assert measured_row(Record.from_dict(result(source=source), id="one", model="m")).link == f"https://huggingface.co/org/net/tree/{'a' * 40}"
+    assert measured_row(Record.from_dict(result(source="file x"), id="one", model="m")).link == ""
 
 
 def test_every_committed_result_is_read():

@@ -1,14 +1,11 @@
 """Every published number is well-formed, and a malformed row is refused by name and line."""
 
 import csv
-import os
-from pathlib import Path
 
 import pytest
 
 from leaderboard.claims import CLAIMS_FILE, TEST_SETS, Claim, load_claims
 
-SHARED = Path(os.environ.get("FER_SHARED", Path(__file__).parents[3] / "shared")) / "reference/claims.csv"
 HEADER = "model,benchmark,accuracy,status,source,epoch_selection,epoch_source\n"
 
 
@@ -25,10 +22,8 @@ def test_poster_v2_and_ddamfn_chose_their_epoch_on_the_test_set():
             assert claim.epoch_selection == "test set" and claim.epoch_source.startswith("github.com/")
 
 
-def test_the_numbers_are_those_collected_with_their_sources():
-    if not SHARED.exists():
-        pytest.skip(f"the collected claims are not here ({SHARED}); set FER_SHARED to compare with them")
-    with SHARED.open(newline="") as file:
+def test_the_numbers_are_those_collected_with_their_sources(shared):
+    with (shared / "reference/claims.csv").open(newline="") as file:
         collected = {(r["model"], r["benchmark"], float(r["accuracy_percent"]), r["status"], r["source"]) for r in csv.DictReader(file)}
     titles = {"AI Hub Korean (lower face)": "AI Hub Korean emotion"}
     ours = {(c.model, titles.get(t := TEST_SETS[c.benchmark].title, t), c.accuracy, c.status, c.source) for c in load_claims()}
