@@ -35,7 +35,7 @@ class Limits:
     max_bytes: int = 2 << 30
     memory: int = 1 << 30
     cpu: float = 20.0
-    wall: float = 60.0
+    wall: float = 120.0
     per_gib: float = 60.0
 
     def cpu_seconds(self, size: int) -> int:

@@ -10,7 +10,7 @@ from poster.errors import CheckpointError
 Kind = Literal["zip", "legacy", "safetensors"]
 
 HEAD_BYTES = 1024  # how much of the file's beginning `kind_of` wants to see
-MAX_SAFETENSORS_HEADER = 16 << 20
+MAX_SAFETENSORS_HEADER = 4 << 20  # bytes of JSON; 20,000 entries need about that
 
 # torch.save before 1.6: the pickled number 0x1950a86a20f9469cfc6c, written by every version with the default protocol 2.
 LEGACY_MAGIC = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."

@@ -21,6 +21,7 @@ UNUSED = "unused."  # where our files keep entries that the authors' files have 
 MAX_CLASSES = len(EXPRESSIONS)
 SHOWN = 5  # differing entries in a message
 _BUFFERS = ("running_mean", "running_var", "num_batches_tracked", "relative_position_index", "t", "batch_mean", "batch_std")
+_STRANGER = "the file holds another network: most of its entries belong to none of the architectures known here, which are POSTER, POSTER++ and AdaFace"
 _RECOGNITION_HEAD = ("head.kernel", "head.weight", "head.batch_mean", "head.batch_std")
 
 
@@ -80,10 +81,11 @@ def identify(contents: Contents) -> Identity:
     candidates = [layouts()[contract.architecture]] if contract is not None and contract.architecture in layouts() else layouts().values()
     best = max((_match(layout, official, shapes, whole) for layout in candidates for official in _namings(layout)), key=_likeness)
     mistake = _named_mistake(shapes)
-    problem = mistake or _misfit(best, contract)
-    near = mistake is None and best.fitting > len(best.differing)
+    recognised = mistake is None and 2 * best.known >= len(shapes)
+    problem = mistake or _misfit(best, contract) if recognised else mistake or _STRANGER
+    near = recognised and best.fitting > len(best.differing)
     names = {name: (best.names.get(key, key if key.startswith(UNUSED) else UNUSED + key) if near else key) for key, name in raw.items()}
-    layout = _source(best, contents) if best.known and mistake is None else "unknown"
+    layout = _source(best, contents) if recognised else "unknown"
     head = best.head
     if contract is not None and {contract.head, head} == {"arcface", "cosface"}:
         head = contract.head
@@ -105,7 +107,7 @@ def identify(contents: Contents) -> Identity:
         warnings=() if problem else warnings_about(layout, head, contents.extras, labels, channels, unused, {dtype for dtype, _ in contents.entries.values()}),
         contract=contract,
         origin=origin,
-        nearest=best.layout.name if best.known and mistake is None else None,
+        nearest=best.layout.name if recognised else None,
         differing=best.differing,
         problem=problem,
         is_near=near,
@@ -154,8 +156,8 @@ def _match(layout: Layout, official: bool, shapes: Mapping[str, Shape], whole: s
         else:
             fitting += 1
     names = {name: key for key, name in theirs.items()}
-    aside = {key for key in shapes if key.startswith(UNUSED) or (official and is_unused(key))}
-    if recognition and head == "none":
+    aside = {key for key in shapes if (is_unused(key) if official else key.startswith(UNUSED))}
+    if recognition and official and head == "none":
         aside |= shapes.keys() & set(_RECOGNITION_HEAD)
     differing += [f"{key} is not part of it" for key in shapes if key not in names and key not in aside]
     known = sum(key in names or key in aside for key in shapes)
@@ -181,17 +183,25 @@ def _head(theirs: Mapping[str, str], shapes: Mapping[str, Shape], recognition: b
 
 def _misfit(best: _Match, contract: ModelContract | None) -> str | None:
     """Why the best match is not enough, None when it is."""
-    if not best.known:
-        return f"no entry of the file belongs to an architecture known here ({', '.join(layouts())})"
     if best.differing:
         few = "; ".join(best.differing[:SHOWN]) + ("; ..." if len(best.differing) > SHOWN else "")
         classes = f" with {best.num_classes} classes" if best.num_classes else ""
         return f"the file fits no architecture exactly; the nearest is {best.layout.name}{classes}, of which {len(best.differing)} entries differ: {few}"
     if best.head != "none" and not 2 <= best.num_classes <= MAX_CLASSES:
         return f"the head has {best.num_classes} classes; expression heads have 2 to {MAX_CLASSES}"
-    if contract is not None and contract.num_classes != best.num_classes:
-        return f"the file's contract names {contract.num_classes} labels but its head has {best.num_classes} classes; convert the original checkpoint again"
+    if contract is not None:
+        return _contradiction(best, contract)
     return None
+
+
+def _contradiction(best: _Match, contract: ModelContract) -> str | None:
+    """Where a file's own contract, which anybody may have written, says something else than its weights."""
+    stated = {"architecture": contract.architecture, "classes": contract.num_classes, "input size": contract.input_size, "head": contract.head}
+    heads = {"arcface", "cosface"}  # alike in the weights
+    head = contract.head if {contract.head, best.head} <= heads else best.head
+    found = {"architecture": best.layout.name, "classes": best.num_classes, "input size": best.layout.input_size, "head": head}
+    wrong = [f"{what} {stated[what]} where the weights have {found[what]}" for what in stated if stated[what] != found[what]]
+    return f"the file's contract contradicts its weights ({'; '.join(wrong)}); convert the original checkpoint again" if wrong else None
 
 
 def _named_mistake(shapes: Mapping[str, Shape]) -> str | None:

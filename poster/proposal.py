@@ -117,6 +117,8 @@ def chosen_labels(text: str, num_classes: int) -> Guess:
 def warnings_about(layout: str, head: str, extras: Mapping[str, Any], labels: Guess, channels: Guess, unused: int, dtypes: set[str]) -> tuple[str, ...]:
     """What a user of this file should know, one sentence each."""
     found = []
+    if head == "none":
+        found.append("The network has no expression head; it can only be evaluated as an embedding.")
     if not labels.sure:
         found.append(f"The label order is {'a proposal' if labels.order else 'unknown'}: {labels.why}. Scores by class are wrong if it is wrong.")
     if not channels.sure:

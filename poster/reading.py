@@ -54,7 +54,7 @@ class Contents:
 
 class Reader:
     """Reads checkpoints in a child process. As a context manager it keeps one child warm for many files, each read in a fork of it;
-    used bare (``Reader().read(path)``) it starts a child for one file. Both run the same code under the same limits.
+    used bare (``Reader().read(path)``) it starts a child for one file. Both run the same code under the same limits. One thread at a time.
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
@@ -131,7 +131,7 @@ class _Child:
 
     def __init__(self) -> None:
         self.folder = tempfile.TemporaryDirectory(prefix="fer-reader-")
-        self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.channel, theirs = socket.socketpair(socket.AF_UNIX)
         with theirs:
             self.process = subprocess.Popen(
                 [sys.executable, "-I", "-B", "-c", _CHILD, str(ROOT), str(theirs.fileno())],

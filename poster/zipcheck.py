@@ -18,7 +18,7 @@ from poster.errors import CheckpointError
 
 MAX_MEMBERS = 20_000
 MAX_PICKLE = 16 << 20  # bytes of data.pkl
-_MAX_TABLE = 16 << 20  # bytes of the table of contents: about 800 a member
+_MAX_TABLE = 8 << 20  # bytes of the table of contents: about 400 a member
 _END, _END64, _LOCATOR, _LOCAL = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07", b"PK\x03\x04"
 _BROKEN = "the file is cut short or damaged: it begins like a checkpoint (zip) but its end is not there; download it again"
 
