@@ -116,7 +116,7 @@ def learning_rate(recipe: Recipe, epoch: float) -> float:
     return recipe.lr * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(done, 1))))
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def predict(model: nn.Module, images: np.ndarray, contract: ModelContract, batch: int = 128) -> Tensor:
     """grey uint8 (N, S, S) -> logits (N, K), float32, eval mode."""
     was_training = model.training

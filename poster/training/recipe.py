@@ -41,7 +41,7 @@ class Recipe:
 
     name: str
     architecture: str
-    epochs: int = 12
+    epochs: int = 17
     batch_size: int = 64
     lr: float = 1e-3
     weight_decay: float = 0.05

@@ -6,15 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
 import poster
+from poster.contract import ModelContract
 from poster.errors import InputError
 from poster.training import loop
 from poster.training.data import TrainingData
 from poster.training.recipe import RECIPES
-from poster.training.session import NANO_CONTRACT
+from poster.training.session import NANO_CONTRACT, export
 
 TINY = {"depths": (1, 1, 1), "channels": (8, 16, 32), "stem": 8, "landmark_scale": 0.125, "heads": (1, 1, 1), "embed_dim": 32, "embed_heads": 2, "depth": 1}
 RECIPE = RECIPES["posterpp_nano"].override(["epochs=3", "batch_size=16", "bf16=false", "lr=3e-3", "ema=0.5"])
@@ -114,3 +117,18 @@ def test_class_balance_draws_rare_classes_more_often() -> None:
 def test_a_wrong_override_is_one_sentence(text: str) -> None:
     with pytest.raises(InputError):
         RECIPES["posterpp_nano"].override([text])
+
+
+def test_the_finished_file_scores_as_it_was_validated(data: TrainingData, tmp_path: Path) -> None:
+    """Rounding to float16 and the temperature are part of what is validated: the exported file gives the same scores, through the front door."""
+    model = tiny()
+    model.load_state_dict(run(data, tmp_path, 2))
+    result = export(model, NANO_CONTRACT, data, tmp_path / "model.safetensors")
+    tensors = load_file(tmp_path / "model.safetensors")
+    assert {value.dtype for value in tensors.values() if value.is_floating_point()} == {torch.float16}
+    again = tiny()
+    again.load_state_dict({key: value.float() if value.is_floating_point() else value for key, value in tensors.items()})
+    logits = loop.predict(again, data.images[data.validation], NANO_CONTRACT)
+    assert loop.scores(logits, data.labels[data.validation]) == pytest.approx(result["validation"], abs=1e-6)
+    with safe_open(tmp_path / "model.safetensors", "pt") as file:
+        assert ModelContract.from_metadata(file.metadata()).temperature == result["temperature"]
