@@ -33,7 +33,7 @@ class ChunkStore:
     def read(self, index: int) -> Arrays | None:
         """The arrays of a finished chunk, None when it is not finished or the file is damaged."""
         try:
-            with np.load(self._path(index), allow_pickle=False) as stored:
+            with self._path(index).open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 return {name: stored[name] for name in stored.files}
         except (OSError, ValueError, EOFError, BadZipFile):
             return None
