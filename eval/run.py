@@ -85,9 +85,8 @@ def evaluate(
     sha256 = file_sha256(weights)
     data = load.load(benchmark, data_dir, allow_doubled=allow_doubled, revision=revision)
     model = poster.load_model(weights)
-    return evaluate_model(
-        model, model.contract, sha256, data, out, compute or Compute(), probe=probe, submission=submission, progress=progress, inference=inference, started=started
-    )
+    options: dict[str, Any] = {"probe": probe, "submission": submission, "progress": progress, "inference": inference, "started": started}
+    return evaluate_model(model, model.contract, sha256, data, out, compute or Compute(), **options)
 
 
 def evaluate_model(
