@@ -10,6 +10,7 @@ COMMANDS = {
     "compare": "is the difference between two results real?",
     "rank": "several results on one benchmark: ranks and tie groups",
     "rescore": "every score again from stored predictions, without the model",
+    "speed": "latency, throughput, parameters and FLOPs of a checkpoint on this machine",
     "report": "a stored result as one self-contained HTML page",
     "card": "the model card of a checkpoint trained here, from its results",
     "verify": "a recognition backbone on pair sets (LFW, CFP-FP, AgeDB-30 ...)",

@@ -1,0 +1,36 @@
+"""Costs: counted ones against a count by hand and the published figure, timed ones for being measurements at all."""
+
+import pytest
+import torch
+
+import poster
+from eval.inference import Compute
+from eval.speed import BATCHES, measure
+from poster.contract import ModelContract
+from poster.labels import ORDERS
+
+
+def test_a_linear_layer_costs_what_it_costs() -> None:
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 32 * 32, 7)).eval()
+    model.contract = ModelContract("posterpp_nano", ORDERS["raf-db"], input_size=32)
+    answer = measure(model, Compute())
+    assert answer["macs"] == 3 * 32 * 32 * 7
+    assert answer["flops"] == 2 * answer["macs"]
+    assert answer["parameters"] == 3 * 32 * 32 * 7 + 7
+    for batch in BATCHES:
+        timing = answer["batches"][str(batch)]
+        assert 0 < timing["min_s"] <= timing["median_s"] <= timing["max_s"]
+        assert timing["images_per_second"] == pytest.approx(batch / timing["median_s"])
+
+
+def test_posterpp_needs_more_compute_than_poster_large() -> None:
+    """Counted alike, the reverse of what the papers print: 17.2 against 15.7 GFLOPs (two a multiply-add)."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    counted = {}
+    for name in ("posterpp", "poster_large"):
+        with torch.device("meta"), FlopCounterMode(display=False) as counter:
+            poster.create_model(name).eval()(torch.zeros(1, 3, 224, 224))
+        counted[name] = counter.get_total_flops() / 1e9
+    assert counted["posterpp"] == pytest.approx(17.18, rel=0.02)
+    assert counted["poster_large"] == pytest.approx(15.71, rel=0.02)
