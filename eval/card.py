@@ -16,10 +16,10 @@ LIMITS = """\
 """
 
 
-def card(results: list[dict[str, Any]], recipe: dict[str, Any], log: list[dict[str, str]], size: int, parameters: int) -> str:
+def card(results: list[dict[str, Any]], recipe: dict[str, Any], log: list[dict[str, str]], notes: str, size: int, parameters: int) -> str:
     """Markdown from result objects (as ``eval score --json`` prints them), the first of them the headline; recipe and log of the run.
 
-    size: bytes of the weights file; parameters: numbers the network computes with. Raises ValueError when the results are of different weights.
+    notes: what is not in either, such as how a run was interrupted. size: bytes of the weights file; parameters: numbers the network computes with. Raises ValueError when the results are of different weights.
     """
     main = results[0]
     if len({result["weights_sha256"] for result in results}) != 1:
@@ -31,7 +31,14 @@ def card(results: list[dict[str, Any]], recipe: dict[str, Any], log: list[dict[s
         f"computed in float32. sha256 `{main['weights_sha256']}`."
     )
     sections = [f"# {contract['architecture']}", what, "## Scores", _scores(results), f"Per class on {main['benchmark']}, {main['protocol']}:"]
-    sections += [_per_class(main), "## Data and training", _training(contract, recipe, log), "![training curve](curve.svg)", _again(recipe["name"])]
+    sections += [
+        _per_class(main),
+        "## Data and training",
+        _training(contract, recipe, log),
+        notes.strip(),
+        "![training curve](curve.svg)",
+        _again(recipe["name"]),
+    ]
     return "\n\n".join([*sections, "## Licence and limits", f"Weights: {contract['licence']}. Code: Apache-2.0.", LIMITS])
 
 
@@ -53,7 +60,7 @@ def _per_class(result: dict[str, Any]) -> str:
 
 
 def _training(contract: dict[str, Any], recipe: dict[str, Any], log: list[dict[str, str]]) -> str:
-    best = max(log, key=lambda row: float(row["accuracy"]))
+    best = min(log, key=lambda row: float(row["loss"]))
     hours = sum(float(row["seconds"]) for row in log) / 3600
     return (
         'FERPlus (FER2013 pictures, FER+ votes): Training rows with more votes for expressions than for "unknown" and "not a face", less every '
@@ -89,6 +96,13 @@ def read_log(path: Path) -> list[dict[str, str]]:
 
 
 def write_card(results: list[Path], folder: Path, weights: Path, parameters: int) -> str:
-    """The card for ``weights`` from result files and from recipe.json and log.csv in ``folder``."""
+    """The card for ``weights`` from result files and from recipe.json, log.csv and notes.txt in ``folder``."""
     objects = [json.loads(path.read_text()) for path in results]
-    return card(objects, json.loads((folder / "recipe.json").read_text()), read_log(folder / "log.csv"), weights.stat().st_size, parameters)
+    return card(
+        objects,
+        json.loads((folder / "recipe.json").read_text()),
+        read_log(folder / "log.csv"),
+        (folder / "notes.txt").read_text(),
+        weights.stat().st_size,
+        parameters,
+    )

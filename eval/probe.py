@@ -16,6 +16,7 @@ from eval.significance import mcnemar
 from poster.contract import IMAGENET_MEAN, IMAGENET_STD, ModelContract
 
 FIRST, SECOND = 64, 400  # probe images: to look, and to make sure
+AHEAD = 2  # images more than the declared contract that call for a second look
 Triple = tuple[float, float, float]
 NORMALISATIONS: dict[str, tuple[Triple, Triple]] = {
     "ImageNet": (IMAGENET_MEAN, IMAGENET_STD),
@@ -78,7 +79,7 @@ def probe_contracts(
     trials = [_trial(contract, declared[second], declared[second], targets[second], labels)]
     for other in alternatives(contract, pixels.ndim == 3):
         trial = _trial(other, predict(other, first), declared[first], targets[first], labels)
-        if trial.gain > 0:
+        if trial.gain * trial.images >= AHEAD:
             trial = _trial(other, predict(other, second), declared[second], targets[second], labels)
         trials.append(trial)
     return tuple(trials)

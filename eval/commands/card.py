@@ -13,7 +13,7 @@ from poster.errors import DataError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("weights", metavar="WEIGHTS", help="the checkpoint; recipe.json and log.csv of its training lie in the same folder")
+    parser.add_argument("weights", metavar="WEIGHTS", help="the checkpoint; recipe.json, log.csv and notes.txt of its training lie in the same folder")
     parser.add_argument("results", nargs="+", metavar="RESULT.json", help="results of `eval score` for it, the headline first")
 
 
@@ -23,7 +23,7 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     for path in results:
         if load(path).weights_sha256 != sha256:
             raise DataError(f"{path.name} was not made with {weights.name}; score these weights again")
-    for name in ("recipe.json", "log.csv"):
+    for name in ("recipe.json", "log.csv", "notes.txt"):
         if not (weights.parent / name).is_file():
             raise DataError(f"{name} of the training run is not beside {weights.name}; copy it there")
     out = weights.parent / "README.md"

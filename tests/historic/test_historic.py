@@ -12,7 +12,7 @@ STORED = sorted(Path(__file__).parent.glob("*.json"))
 
 
 def test_there_are_stored_results():
-    assert [path.name for path in STORED][:1] == ["2025-schema1-sketch.json"]
+    assert "schema1-sketch.json" in [path.name for path in STORED]
 
 
 @pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
