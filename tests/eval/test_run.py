@@ -44,7 +44,7 @@ def test_a_run_and_what_it_stores(small_net, sketch, cpu, tmp_path):
     assert ("scoring", 256, 256) in seen
     assert not (tmp_path / "r.partial").exists()
     again = load_result(tmp_path / "r.json")
-    assert again.to_json(run.sheet) == json.loads(json.dumps(run.result.to_json(run.sheet)))
+    assert json.dumps(again.to_json(run.sheet)) == json.dumps(run.result.to_json(run.sheet))
     assert load_predictions(again, tmp_path / "r.json").labels == EXPRESSIONS
     assert run.result.analyses["geometry"]["silhouette"] > 0
 
