@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import Literal
 
@@ -63,6 +64,15 @@ def kind_of(head: bytes, size: int, name: str = "") -> Kind:
     raise CheckpointError(f"the file {_unreadable(head, name.lower())}")
 
 
+def _is_text(head: bytes) -> bool:
+    """UTF-8 (the last character may be cut) without control characters."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return all(byte >= 32 or byte in b"\t\r\n" for byte in head)
+
+
 def _unreadable(head: bytes, name: str) -> str:
     """What a file that is none of ours most likely is."""
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
@@ -84,6 +94,6 @@ def _unreadable(head: bytes, name: str) -> str:
         return "is an empty or split zip archive; download it again"
     if not head.strip(b"\x00"):
         return "begins with nothing but zeros: the download reserved the space and never filled it; download it again"
-    if all(byte >= 32 or byte in b"\t\r\n" for byte in head):
+    if _is_text(head):
         return f"is a text, not a checkpoint; {WANTED}"
     return f"is no kind of checkpoint known here; {WANTED}"

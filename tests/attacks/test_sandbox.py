@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from poster._sandbox import clean_environment
+from poster._sandbox import clean_environment, hide_files, leave_network
 from poster.reading import ROOT, Reader
 from tests.attacks import forge
 
@@ -77,6 +77,11 @@ def test_an_intruder_reaches_no_network(intrusion: dict[str, object]) -> None:
     if not intrusion["network"] and intrusion["connect"] == "done":
         pytest.skip("this platform grants neither a network namespace nor Landlock's TCP rules")
     assert intrusion["connect"] != "done"
+
+
+def test_a_platform_without_these_protections_says_so_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "another")
+    assert leave_network() is False and hide_files([]) is False
 
 
 def test_the_child_sees_an_allow_list_and_no_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
