@@ -19,7 +19,8 @@ LIMITS = """\
 def card(results: list[dict[str, Any]], recipe: dict[str, Any], log: list[dict[str, str]], notes: str, size: int, parameters: int) -> str:
     """Markdown from result objects (as ``eval score --json`` prints them), the first of them the headline; recipe and log of the run.
 
-    notes: what is not in either, such as how a run was interrupted. size: bytes of the weights file; parameters: numbers the network computes with. Raises ValueError when the results are of different weights.
+    notes: what is in neither, such as how a run was interrupted. size: bytes of the weights file; parameters: numbers the network
+    computes with. Raises ValueError when the results are of different weights.
     """
     main = results[0]
     if len({result["weights_sha256"] for result in results}) != 1:

@@ -28,7 +28,9 @@ LAST, BEST, LOG = "last.pt", "best.pt", "log.csv"
 
 
 def train(model: nn.Module, contract: ModelContract, data: TrainingData, recipe: Recipe, out: Path, resume: bool = False) -> dict[str, Tensor]:
-    """Train ``model`` and return the averaged weights of the epoch that was best on the validation split.
+    """Train ``model`` and return the averaged weights of the epoch with the lowest cross-entropy on the validation split.
+
+    The cross-entropy chooses because it is steadier: a few thousand pictures leave the accuracy uncertain by more than epochs differ.
 
     A crash loses at most one epoch: ``out/last.pt`` is replaced atomically after each, and every epoch draws its random
     numbers from (seed, epoch), so a resumed run repeats the uninterrupted one.
@@ -39,7 +41,7 @@ def train(model: nn.Module, contract: ModelContract, data: TrainingData, recipe:
     trained = nn.ModuleList([model, auxiliary])
     optimizer = torch.optim.AdamW(_groups(trained, recipe.weight_decay), lr=recipe.lr, betas=(0.9, 0.99))
     steps = len(data.train) // recipe.batch_size
-    start, best = 0, -1.0
+    start, best = 0, math.inf
     if resume and (out / LAST).is_file():
         state = torch.load(out / LAST, map_location="cpu", weights_only=True)
         trained.load_state_dict(state["trained"])
@@ -81,8 +83,8 @@ def train(model: nn.Module, contract: ModelContract, data: TrainingData, recipe:
         row["seconds"] = time.perf_counter() - began
         _append(out / LOG, row, first=epoch == 0)
         log.info(json.dumps({key: round(value, 5) for key, value in row.items()}))
-        if row["accuracy"] > best:
-            best = row["accuracy"]
+        if row["loss"] < best:
+            best = row["loss"]
             _save(out / BEST, average.module.state_dict())
         progress = {"epoch": epoch + 1, "best": best}
         _save(out / LAST, {"trained": trained.state_dict(), "average": average.state_dict(), "optimizer": optimizer.state_dict(), **progress})
