@@ -101,7 +101,8 @@ def test_the_command_finds_happiness_in_the_astronaut(tmp_path: Path) -> None:
     x0, y0, x1, y1 = face["box"]
     assert 150 < x0 < x1 < 300
     assert 40 < y0 < y1 < 230
-    assert Image.open(picture).size == (512, 512)
+    with Image.open(picture) as drawn:
+        assert drawn.size == (512, 512)
 
 
 @pytest.mark.parametrize(("name", "content"), [("text.jpg", b"not a photo at all"), ("empty.png", b"")])
