@@ -15,7 +15,7 @@ from eval.metrics import confusion_matrix
 from eval.significance import mcnemar
 from poster.contract import IMAGENET_MEAN, IMAGENET_STD, ModelContract
 
-FIRST, SECOND = 64, 400  # probe images: to look, and to make sure
+FIRST, SECOND = 64, 300  # probe images: to look, and to make sure
 AHEAD = 2  # images more than the declared contract that call for a second look
 Triple = tuple[float, float, float]
 NORMALISATIONS: dict[str, tuple[Triple, Triple]] = {
@@ -65,7 +65,7 @@ def probe_contracts(
     logits: NDArray[np.float32],
     compute: Compute,
 ) -> tuple[Trial, ...]:
-    """The declared contract (from ``logits``, already there) and its alternatives, each on 64 images; those ahead there on up to 400.
+    """The declared contract (from ``logits``, already there) and its alternatives, each on 64 images; those ahead there on up to 300.
 
     Accuracies are compared after the best relabelling of each, so that permuted labels do not hide a wrong channel order.
     """
