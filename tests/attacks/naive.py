@@ -54,6 +54,7 @@ def main() -> None:
         receive, send = os.pipe()
         if (worker := os.fork()) == 0:
             os.chdir(folder)
+            sys.path.insert(0, folder)  # as for a script started there
             resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
             resource.setrlimit(resource.RLIMIT_CPU, (seconds + 1, seconds + 1))  # seconds of computing: a busy machine changes nothing
             before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

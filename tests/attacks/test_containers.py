@@ -11,6 +11,7 @@ import struct
 import time
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -138,6 +139,22 @@ def patched(at: bytes, change: Callable[[int], tuple[int, bytes]], last: bool = 
 def test_a_zip_that_torch_never_writes_is_refused_before_torch(what: str, data: bytes, refused_at_once) -> None:
     assert data != GOOD, "the patch must change something"
     refused_at_once(data)
+
+
+def test_a_member_inside_another_is_refused_before_torch(refused_at_once) -> None:
+    """The bytes of one storage hold a whole second member; the table points there, and every single record is in order."""
+    name = b"archive/data/1"
+    inner = forge.floats(5, 6, 7, 8)
+    header = struct.pack("<4s5H3L2H", b"PK\x03\x04", 20, 0, 0, 0, 33, zlib.crc32(inner), len(inner), len(inner), len(name), 0) + name
+    outer = header + inner
+    value = forge.mapping({"w": forge.tensor(forge.storage("0", len(outer) // 4), [len(outer) // 4]), "v": forge.simple(key="1")})
+    honest = forge.torch_zip(value, {"0": outer + bytes(-len(outer) % 4), "1": inner})
+    entry = honest.rfind(b"PK\x01\x02", 0, honest.rfind(name))
+    nested = bytearray(honest)
+    nested[entry + 42 : entry + 46] = struct.pack("<L", honest.find(header))
+    with zipfile.ZipFile(io.BytesIO(nested)) as archive:
+        assert archive.read("archive/data/1") == inner, "Python's reader sees nothing wrong"
+    assert "overlap" in refused_at_once(bytes(nested))
 
 
 def test_what_torch_writes_is_let_through(accepted) -> None:
