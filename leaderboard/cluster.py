@@ -44,10 +44,12 @@ def infer_on_cluster(
     Raises what ``infer`` raises, and ray.exceptions.RayError when the cluster is lost for good.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before the import: nothing is reported to anybody
+    address = os.environ.get("RAY_ADDRESS")
+    if not address:
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # Ray's own words for: one machine, listen on loopback only
     import ray
 
-    address = os.environ.get("RAY_ADDRESS")
-    local: dict[str, Any] = {} if address else {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+    local: dict[str, Any] = {} if address else {"include_dashboard": False}
     paths = {"env_vars": {"PYTHONPATH": str(ROOT), "OMP_WAIT_POLICY": "PASSIVE"}}
     ray.init(address=address, ignore_reinit_error=True, log_to_driver=False, runtime_env=paths, **local)
     try:

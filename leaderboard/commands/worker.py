@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ log = logging.getLogger("leaderboard.worker")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", help="cpu or cuda:0 (default: cpu)")
     parser.add_argument("--once", action="store_true", help="stop when the queue is empty")
+    parser.add_argument("--attached", action="store_true", help="stop when standard input closes, as it does when the process that started this one ends")
     parser.add_argument("--engine", choices=ENGINES, default="local", help="ray: shard each benchmark over a Ray cluster (requirements-cluster.txt)")
 
 
@@ -35,8 +38,15 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
         check_installed()
     with opened() as (store, config):
         worker = Worker(store, config, available_benchmarks(config), options.device, options.engine, after_result=publisher(store, config))
+        if options.attached:
+            threading.Thread(target=_stop_with_parent, args=(worker,), daemon=True).start()
         serve(worker, options.once)
     return {"worker": worker.name, "stopped": True}, ""
+
+
+def _stop_with_parent(worker: Worker) -> None:
+    os.read(0, 1)  # not sys.stdin, whose lock would be held for ever
+    worker.stop(0)
 
 
 def available_benchmarks(config: Config) -> tuple[str, ...]:

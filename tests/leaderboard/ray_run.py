@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_DEDUP_LOGS="0")
+os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0")  # no reports, and loopback only
 
 import numpy as np
 from ray.cluster_utils import Cluster
@@ -13,6 +13,7 @@ from ray.cluster_utils import Cluster
 import poster
 from eval.chunks import ChunkStore
 from eval.inference import Compute, infer
+from leaderboard.child import score
 from leaderboard.cluster import infer_on_cluster
 from poster.data.sketch import sketch_set
 
@@ -38,12 +39,18 @@ def main() -> None:
 
     store = ChunkStore(folder / "chunks", {"test": 1})
     sharded = infer_on_cluster(model, pixels, model.contract, compute, images.keys, store, progress)
+    results = {}
+    for engine in ("local", "ray"):
+        out = folder / engine / "result.json"
+        out.parent.mkdir()
+        score(lambda _: None, str(weights), "sketch", "self-test", "", "cpu", str(out), "s", engine)
+        results[engine] = json.loads(out.read_text())["confusion"]
     print(
         json.dumps(
             {
                 "images": len(local.logits), "chunks": len(seen), "progress": seen, "kept": len(list((folder / "chunks").glob("chunk-*"))),
                 "difference": float(np.abs(sharded.logits - local.logits).max()), "embeddings": float(np.abs(sharded.embeddings - local.embeddings).max()),
-                "same": bool((sharded.logits.argmax(1) == local.logits.argmax(1)).all()),
+                "same_result": results["local"] == results["ray"], "same": bool((sharded.logits.argmax(1) == local.logits.argmax(1)).all()),
             }
         )
     )  # fmt: skip

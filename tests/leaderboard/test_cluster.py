@@ -22,4 +22,5 @@ def test_two_nodes_of_which_one_is_killed_give_what_one_machine_gives(tmp_path):
     answer = json.loads(done.stdout.splitlines()[-1])
     assert answer["images"] == 256 and answer["chunks"] == answer["kept"] == 16
     assert answer["progress"] == sorted(answer["progress"]) and answer["progress"][-1] == 256
+    assert answer["same_result"], "a worker with --engine ray stores what a local one stores"
     assert answer["same"] and answer["difference"] < 1e-4 and answer["embeddings"] < 1e-4

@@ -1,0 +1,32 @@
+"""The predictions that lie on this machine, for comparing results image by image; files restored from the Hub hold no labels and are passed over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.predictions import Predictions, ResultError
+from leaderboard.config import Config
+from leaderboard.record import Record
+
+
+def correct_images(config: Config, records: Iterable[Record]) -> dict[str, NDArray[np.bool_]]:
+    """Result id -> (N,) whether each image was right, for the results whose predictions and labels are here."""
+    found = {}
+    for record in records:
+        correct = _correct(config.data / "predictions" / record.predictions) if record.predictions else None
+        if correct is not None and len(correct) == record.num_images and int(correct.sum()) == record.correct:
+            found[record.id] = correct
+    return found
+
+
+@lru_cache(maxsize=1000)  # the files never change
+def _correct(path: Path) -> NDArray[np.bool_] | None:
+    try:
+        return Predictions.read(path).correct
+    except ResultError:
+        return None
