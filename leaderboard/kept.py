@@ -1,4 +1,7 @@
-"""The predictions that lie on this machine, for comparing results image by image; files restored from the Hub hold no labels and are passed over."""
+"""The board with what lies on this machine: results compared image by image where their predictions and labels are here.
+
+Files restored from the Hub hold no labels and are passed over.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.predictions import Predictions, ResultError
+from leaderboard.board import Board, load_board
 from leaderboard.config import Config
 from leaderboard.record import Record
+from leaderboard.status import stored_records
+from leaderboard.store import Store
+
+
+def current_board(store: Store, config: Config) -> Board:
+    """The leaderboard now: claims, committed results, the store's results, tie groups by image where the images are known."""
+    records = stored_records(store)
+    return load_board(records=records, correct=correct_images(config, records))
 
 
 def correct_images(config: Config, records: Iterable[Record]) -> dict[str, NDArray[np.bool_]]:

@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from leaderboard.board import load_board
 from leaderboard.commands.common import opened
 from leaderboard.export import FORMATS, eval_results, export
+from leaderboard.kept import current_board
 from leaderboard.status import stored_records
 from poster.errors import InputError
 
@@ -23,11 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     with opened() as (store, config):
-        records = stored_records(store)
+        records, board = stored_records(store), current_board(store, config)
     if options.eval_results:
         written = eval_results(records, config.results_repo, Path(options.eval_results))
         return {"files": [str(path) for path in written]}, "\n".join(map(str, written)) or "No results to write."
-    board = load_board(records=records)
     if options.benchmark and options.benchmark not in board.benchmarks:
         raise InputError(f"The leaderboard has no {options.benchmark[:40]!r}; it has {', '.join(board.benchmarks)}.")
     content = export(board, options.format, options.benchmark)

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -11,7 +12,7 @@ from leaderboard import doctor
 from leaderboard.__main__ import main
 from leaderboard.config import ROOT, Config
 from leaderboard.jobs import claim
-from leaderboard.status import stored_records
+from leaderboard.status import stored_records, worker_lines
 from leaderboard.store import open_store
 from poster.errors import InputError
 from tests.leaderboard.conftest import add_job, checkpoint
@@ -136,6 +137,26 @@ def test_status_shows_the_queue_and_what_is_missing(open_home, command):
     code, out, _ = command("rerun", second.id)
     assert code == 0 and "queued again" in out
     assert "cancel" not in command("status", second.id)[1]
+
+
+def test_an_attached_worker_ends_with_the_process_that_started_it(open_home):
+    store, config = open_home
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    script = (
+        "import subprocess, sys, time\nsubprocess.Popen([sys.executable, '-m', 'leaderboard', 'worker', '--attached'], stdin=subprocess.PIPE)\ntime.sleep(600)"
+    )
+    page = subprocess.Popen([sys.executable, "-c", script], env=environment, stderr=subprocess.DEVNULL)
+    patience = time.monotonic() + 200
+    try:
+        while not worker_lines(store, config):
+            assert time.monotonic() < patience and page.poll() is None
+            time.sleep(0.2)
+    finally:
+        page.kill()
+        page.wait()
+    while worker_lines(store, config):
+        assert time.monotonic() < patience, "the worker outlived its page"
+        time.sleep(0.2)
 
 
 def test_watch_ends_when_the_jobs_have(open_home, command):

@@ -1,26 +1,17 @@
-"""Beside the pages: a store that fills itself, a worker that ends with its page, tie groups by image."""
+"""Results on one machine are told apart by their images; predictions that do not fit are not used."""
 
-import logging
-import os
-import subprocess
-import sys
-import time
 from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from leaderboard.config import ROOT
 from leaderboard.jobs import claim, finish
-from leaderboard.kept import correct_images
-from leaderboard.publish import publish
+from leaderboard.kept import correct_images, current_board
 from leaderboard.record import Record
-from leaderboard.service import current_board, open_filled
-from leaderboard.status import stored_records, worker_lines
+from leaderboard.status import stored_records
 from leaderboard.store import new_id
 from tests.leaderboard.conftest import add_job
-from tests.leaderboard.fakehub import FakeHub
 
 LABELS = ("neutral", "happiness")
 
@@ -59,36 +50,3 @@ def test_predictions_that_do_not_fit_their_result_are_not_used(store, config):
     assert set(correct_images(config, [record])) == {id}
     other = replace(record, confusion=((50, 0), (0, 50)))
     assert correct_images(config, [other]) == {}
-
-
-def test_an_empty_store_fills_itself_and_a_hub_that_is_away_does_not_matter(store, config, tmp_path, caplog):
-    id = measure(store, config, 1, range(10))
-    with FakeHub() as hub:
-        hub.repo("dataset", "org/results")
-        there = replace(config, endpoint=hub.url, results_repo="org/results")
-        publish(store, there, "hf_token")
-        fresh = replace(there, data=tmp_path / "fresh", database_url="")
-        filled = open_filled(fresh)
-        assert [record.id for record in stored_records(filled)] == [id]
-        filled.close()
-    with caplog.at_level(logging.WARNING):
-        away = open_filled(replace(fresh, data=tmp_path / "other", endpoint="http://127.0.0.1:9"))
-    assert stored_records(away) == [] and "nothing restored" in caplog.text
-    away.close()
-
-
-def test_a_worker_beside_the_page_ends_with_it(store, config):
-    environment = {**os.environ, "FER_DATA": str(config.data), "FER_DATABASE_URL": config.url, "PYTHONPATH": str(ROOT)}
-    script = "import time\nfrom leaderboard.service import start_worker\nprint(start_worker().pid, flush=True)\ntime.sleep(600)"
-    page = subprocess.Popen([sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    try:
-        patience = time.monotonic() + 120
-        while not worker_lines(store, config):
-            assert time.monotonic() < patience and page.poll() is None
-            time.sleep(0.2)
-    finally:
-        page.kill()
-        page.communicate()
-    while worker_lines(store, config):
-        assert time.monotonic() < patience, "the worker outlived its page"
-        time.sleep(0.2)
