@@ -1,4 +1,4 @@
-"""Start the app: read the settings, launch the pages; the model comes in behind them."""
+"""Start the app: read the settings, open the store, launch the pages; the model comes in behind them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ def main() -> int:
     prepare_environment()
     try:
         settings = Settings.from_environment()
+        from leaderboard.config import Config
+        from space.ui import serve  # Gradio reads the environment when it is imported
+
+        serve(settings, Config.from_environment())
     except InputError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 2
-    from space.ui import serve  # Gradio reads the environment when it is imported
-
-    serve(settings)
     return 0
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from poster.backbones import AdaFace
+from poster.errors import CheckpointError
 from poster.poster_v1 import TOKENS, PosterV1
 from poster.poster_v2 import PosterV2
 
@@ -26,7 +27,7 @@ Pick = Callable[[object], Tensor | list[Tensor]]
 def relevance(model: nn.Module, images: Tensor, targets: Tensor | None = None, source: str = "features") -> list[Tensor]:
     """What speaks for class ``targets`` (N,) (default: the predicted one), one map (N, h, w) a level, not negative, not normalised.
 
-    images: (N, 3, S, S) as the model is fed. Raises ValueError for a source the model does not have.
+    images: (N, 3, S, S) as the model is fed. Raises CheckpointError for a source the model does not have.
     """
     with torch.enable_grad(), _watch(_taps(model, source)) as seen:
         logits = model(images.requires_grad_())
@@ -38,13 +39,19 @@ def relevance(model: nn.Module, images: Tensor, targets: Tensor | None = None, s
     return _attention_maps(model, maps)
 
 
-def heatmap(model: nn.Module, images: Tensor, targets: Tensor | None = None, source: str = "features") -> Tensor:
-    """(N, 3, S, S) -> (N, S, S) in 0..1: the levels of :func:`relevance`, each scaled to a maximum of 1, enlarged and averaged."""
+def heatmap(model: nn.Module, images: Tensor, targets: Tensor | None = None, source: str = "features", level: int | None = None) -> Tensor:
+    """(N, 3, S, S) -> (N, S, S) in 0..1: the levels of :func:`relevance`, each scaled to a maximum of 1, enlarged and averaged; or one of them.
+
+    level: 0 for the finest. Raises CheckpointError for a source or a level the model does not have.
+    """
     side = images.shape[-1]
     total = torch.zeros(images.shape[0], side, side)
-    for level in relevance(model, images, targets, source):
-        level = level / level.amax(dim=(1, 2), keepdim=True).clamp_min(1e-12)
-        total += F.interpolate(level[:, None].float(), size=(side, side), mode="bilinear", align_corners=False)[:, 0]
+    levels = relevance(model, images, targets, source)
+    if level is not None and not 0 <= level < len(levels):
+        raise CheckpointError(f"{type(model).__name__} has {len(levels)} levels of {source!r}, counted from 0; there is no level {level}")
+    for one in levels if level is None else [levels[level]]:
+        one = one / one.amax(dim=(1, 2), keepdim=True).clamp_min(1e-12)
+        total += F.interpolate(one[:, None].float(), size=(side, side), mode="bilinear", align_corners=False)[:, 0]
     return total / total.amax(dim=(1, 2), keepdim=True).clamp_min(1e-12)
 
 
@@ -57,7 +64,7 @@ def _taps(model: nn.Module, source: str) -> list[tuple[nn.Module, Pick]]:
         return [(level.attn.attn_drop, lambda value: value) for level in model.levels]
     if source == "attention" and isinstance(model, PosterV1):
         return [(block.large.attn_landmark.attn_drop, lambda value: value) for block in model.blocks]
-    raise ValueError(f"{type(model).__name__} has no relevance from {source!r}; known are {', '.join(SOURCES)}, attention for POSTER and POSTER++ only")
+    raise CheckpointError(f"{type(model).__name__} has no relevance from {source!r}; known are {', '.join(SOURCES)}, attention for POSTER and POSTER++ only")
 
 
 def _attention_maps(model: nn.Module, maps: list[Tensor]) -> list[Tensor]:

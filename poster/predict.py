@@ -44,11 +44,19 @@ def whole_picture(rgb: np.ndarray) -> Face:
     return Face((x0, y0, x0 + side, y0 + side), detector="none")
 
 
-def predict(model: nn.Module, rgb: np.ndarray, faces: tuple[Face, ...] | None = None, heatmaps: tuple[str, ...] = ()) -> tuple[Prediction, ...]:
+def predict(
+    model: nn.Module,
+    rgb: np.ndarray,
+    faces: tuple[Face, ...] | None = None,
+    heatmaps: tuple[str, ...] = (),
+    explain: str | None = None,
+    level: int | None = None,
+) -> tuple[Prediction, ...]:
     """Classify the faces of a photo (H, W, 3) uint8, largest first; empty when there is none.
 
-    model: from ``poster.load_model``. faces: from ``find_faces``, looked for when None. heatmaps: sources of
-    ``poster.attention`` to add for the predicted class. Raises CheckpointError for a model without an expression head.
+    model: from ``poster.load_model``. faces: from ``find_faces``, looked for when None. heatmaps: sources of ``poster.attention`` to add, for
+    the label ``explain`` (None: each face's predicted one) and one ``level`` (None: all). Raises CheckpointError for a model without an
+    expression head or without that source or level, ValueError for a label it does not know.
     """
     contract = model.contract
     if not contract.labels:
@@ -61,7 +69,8 @@ def predict(model: nn.Module, rgb: np.ndarray, faces: tuple[Face, ...] | None = 
     images = to_input(np.stack([crop for crop, _ in crops]), contract)
     with torch.inference_mode():
         probabilities = (model(images).double() / contract.temperature).softmax(dim=1).numpy()
-    maps = {source: heatmap(model, images.clone(), torch.from_numpy(probabilities.argmax(axis=1)), source).numpy() for source in heatmaps}
+    chosen = probabilities.argmax(axis=1) if explain is None else np.full(len(faces), contract.labels.index(explain))
+    maps = {source: heatmap(model, images.clone(), torch.from_numpy(chosen), source, level).numpy() for source in heatmaps}
     predictions = []
     for index, (face, (crop, where)) in enumerate(zip(faces, crops, strict=True)):
         side = float(np.hypot(*where.affine[:, 0])) * where.size

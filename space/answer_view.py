@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from PIL import Image
 
 from poster.overlay import colour
 from poster.quality import USABLE
-from space.engine import SOURCES, Answer
+from space.engine import Answer
 from space.expressions import COLOURS, MEANINGS
 
 if TYPE_CHECKING:
@@ -26,18 +26,28 @@ NARROW = 0.16  # of the photo's width; a narrower box carries its number alone
 TOP = 0.08  # of its height; a box that starts above has its words inside
 DETECTORS = {"dlib": "dlib (histogram of gradients)", "yunet": "YuNet", "s3fd": "S3FD"}
 NO_FACE = "No face was found in this photo. Use a larger or more frontal face, or classify the whole picture as if it were one."
+SLIDER = (
+    f'<label class="opacity">Heatmap <input type="range" min="0" max="100" value="{OPACITY}" aria-label="Opacity of the heatmap in percent">'
+    f"<output>{OPACITY} %</output></label>"
+)
 WEAK = "Small or blurred: this answer is less certain than the numbers look."
 
 
-def answer_html(answer: Answer, is_example: bool = False) -> str:
-    """The result of one model on one photo."""
-    if not answer.predictions:
-        return f'<div class="answer">{photo_html(answer)}{message_html(NO_FACE)}</div>'
-    faces = "".join(face_html(answer, number, one) for number, one in enumerate(answer.predictions, 1))
+def answers_html(answers: Sequence[Answer], is_example: bool = False) -> str:
+    """The results of one model, or of two side by side, on one photo."""
     credit = '<p class="note">Eileen Collins, NASA, 1999, public domain.</p>' if is_example else ""
-    return (
-        f'<div class="answer" data-answer="{_data(answer)}">{photo_html(answer)}{credit}<div class="faces">{faces}</div><p class="note">{how(answer)}</p></div>'
-    )
+    columns = "".join(answer_html(one, headed=len(answers) > 1) for one in answers)
+    return f'<div class="answers{" pair" if len(answers) > 1 else ""}">{columns}</div>{credit}'
+
+
+def answer_html(answer: Answer, headed: bool = False) -> str:
+    """The result of one model on one photo."""
+    title = f'<h2 class="model">{escape(answer.model)}</h2>' if headed else ""
+    if not answer.predictions:
+        return f'<div class="answer">{title}{photo_html(answer)}{message_html(NO_FACE)}</div>'
+    faces = "".join(face_html(answer, number, one) for number, one in enumerate(answer.predictions, 1))
+    rest = f'<div class="faces">{faces}</div><p class="note how">{how(answer)}</p>'
+    return f'<div class="answer" data-answer="{_data(answer)}">{title}{photo_html(answer)}{rest}</div>'
 
 
 def message_html(sentence: str) -> str:
@@ -51,16 +61,14 @@ def photo_html(answer: Answer) -> str:
     photo = f'<img class="photo" alt="{escape(alt_text(answer))}" width="{width}" height="{height}" src="{_jpeg(answer.photo)}">'
     if not answer.predictions:
         return f'<figure class="seen"><div class="stage">{photo}</div></figure>'
-    heat = f'<img class="heat" alt="" aria-hidden="true" src="{_heat(answer.heat)}">'
+    heat = "" if answer.heat is None else f'<img class="heat" alt="" aria-hidden="true" src="{_heat(answer.heat)}">'
     boxes = "".join(_box(answer, number, one) for number, one in enumerate(answer.predictions, 1)) if answer.detector != "none" else ""
-    slider = (
-        f'<label class="opacity">Heatmap <input type="range" min="0" max="100" value="{OPACITY}" aria-label="Opacity of the heatmap in percent">'
-        f'<output>{OPACITY} %</output></label><label class="tick"><input type="checkbox" class="boxes" checked> Boxes</label>'
-    )
+    slider = "" if answer.heat is None else SLIDER
+    ticks = f'{slider}<label class="tick"><input type="checkbox" class="boxes" checked> Boxes</label>'
     saves = "".join(f'<button type="button" data-save="{kind}">{kind.upper()}</button>' for kind in ("png", "csv", "json"))
     return (
         f'<figure class="seen"><div class="stage">{photo}{heat}{boxes}</div>'
-        f'<figcaption>{slider}<span class="saves" role="group" aria-label="Download">{saves}</span></figcaption></figure>'
+        f'<figcaption>{ticks}<span class="saves" role="group" aria-label="Download">{saves}</span></figcaption></figure>'
     )
 
 
@@ -81,7 +89,8 @@ def face_html(answer: Answer, number: int, face: Prediction) -> str:
 def how(answer: Answer) -> str:
     """How the answer came about: model, detector, heatmap, time."""
     found = f"faces found with {DETECTORS[answer.detector]}" if answer.detector != "none" else "the whole picture was taken as one face"
-    return escape(f"{answer.model}; {found}; heatmap: {SOURCES[answer.source].lower()}; {answer.seconds:.1f} s for {answer.width} x {answer.height} pixels.")
+    heat = f"; heatmap: {answer.heatmap.words}" if answer.heatmap else ""
+    return escape(f"{answer.model}; {found}{heat}; {answer.seconds:.1f} s for {answer.width} x {answer.height} pixels.")
 
 
 def alt_text(answer: Answer) -> str:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import gradio as gr
+from collections.abc import Callable
 
-from leaderboard.board import load_board
+import gradio as gr
+import plotly.graph_objects as go
+
+from leaderboard.board import Board
 from leaderboard.figures import accuracy_figure
 from space.board_data import board_json
 from space.settings import STATIC
+from space.snippet import BOARD, snippet
 from space.text import text
 
+NARROW = 640  # pixels, as in style.css
 INTRO = """
 <h1>Leaderboard</h1>
 <p class="lead">Numbers measured by this project beside numbers that were published, each with its source.
@@ -20,7 +25,7 @@ Rows with the same tie letter cannot be told apart.</p>
 """
 
 
-def build_board(demo: gr.Blocks) -> None:
+def build_board(demo: gr.Blocks, board: Callable[[], Board]) -> None:
     """The page's parts; table and figure are filled when the page opens, so that new results show without a restart."""
     text(INTRO)
     table = gr.HTML(
@@ -31,15 +36,27 @@ def build_board(demo: gr.Blocks) -> None:
         elem_id="board",
     )
     figure = gr.Plot(show_label=False, elem_id="figure", container=False)
+    width = gr.Number(visible=False)
+    snippet(BOARD)
 
-    def fill() -> tuple[str, object]:
-        board = load_board()
-        return board_json(board), accuracy_figure(board, board.benchmarks[0])
+    def fill(width: float | None) -> tuple[str, object]:
+        now = board()
+        return board_json(now), drawn(now, now.benchmarks[0], width)
 
-    def follow(event: gr.EventData) -> object:
+    def follow(width: float | None, event: gr.EventData) -> object:
         """The figure of the benchmark chosen in the table; a name the board does not have changes nothing."""
-        board, name = load_board(), event._data.get("name") if event._data else None
-        return accuracy_figure(board, name) if name in board.benchmarks else gr.skip()
+        now, name = board(), event._data.get("name") if event._data else None
+        return drawn(now, name, width) if name in now.benchmarks else gr.skip()
 
-    demo.load(fn=fill, outputs=[table, figure], api_visibility="private", show_progress="hidden")
-    table.chosen(follow, outputs=figure, api_visibility="private", show_progress="hidden")
+    quiet = {"api_visibility": "private", "show_progress": "hidden", "js": "() => [window.innerWidth]"}
+    demo.load(fill, width, [table, figure], **quiet)
+    table.chosen(follow, width, figure, **quiet)
+
+
+def drawn(board: Board, benchmark: str, width: float | None) -> go.Figure:
+    """The figure for a window of so many pixels; where it is narrow, names stand above their lines instead of beside the plot."""
+    figure = accuracy_figure(board, benchmark)
+    if width and width < NARROW:
+        figure.update_yaxes(ticklabelposition="inside top", automargin=False, tickfont={"size": 11})
+        figure.update_layout(legend={"x": 0, "xanchor": "left"}, title={"text": "Accuracy with 95 % interval"})
+    return figure

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,7 @@ from PIL import Image
 
 from poster.errors import InputError
 from poster.face import detector_name, find_faces
+from poster.labels import EXPRESSIONS
 from poster.photo import read_photo
 from poster.shipped import model_path, shipped_models
 
@@ -23,75 +26,125 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SHOWN_SIDE = 1200  # pixels of the longer side of the copy that goes back to the page
+MODELS_KEPT = 3  # in memory; the one longest unused makes room
 SOURCES = {"features": "Image features", "attention": "Landmarks reading the image"}
+LEVELS = ("fine", "middle", "coarse")  # the pyramid of both streams
+
+
+@dataclass(frozen=True)
+class Heat:
+    """Which heatmap: drawn from a source, at one level ("" for all together), for one expression ("" for each face's strongest)."""
+
+    source: str = "features"
+    level: str = ""
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        offered = (("heatmap", self.source, tuple(SOURCES)), ("level", self.level, ("", *LEVELS)), ("expression", self.label, ("", *EXPRESSIONS)))
+        for what, value, known in offered:
+            if value not in known:
+                raise InputError(f"There is no {what} of that name; there are {', '.join(filter(None, known))}.")
+
+    @property
+    def number(self) -> int | None:
+        """The level counted from the finest, None for all."""
+        return LEVELS.index(self.level) if self.level else None
+
+    @property
+    def words(self) -> str:
+        """What it shows, in words."""
+        return f"{SOURCES[self.source].lower()}, {self.level or 'all levels'}, {self.label or 'strongest expression'}"
 
 
 @dataclass(frozen=True, eq=False)
 class Answer:
     """What a model says of a photo.
 
-    photo: (h, w, 3) uint8, reduced to SHOWN_SIDE; heat: (h, w) float32 in 0..1 over it. predictions: boxes in pixels of the full
-    upright photo of ``width`` x ``height`` pixels. detector: "dlib", "yunet", "s3fd", or "none" for the whole picture. seconds: all of it.
+    photo: (h, w, 3) uint8, reduced to SHOWN_SIDE; heat: (h, w) float32 in 0..1 over it, None where none was asked for. predictions: boxes
+    in pixels of the full upright photo of ``width`` x ``height`` pixels. detector: "dlib", "yunet", "s3fd", or "none" for the whole picture.
+    seconds: all of it.
     """
 
     photo: np.ndarray
-    heat: np.ndarray
+    heat: np.ndarray | None
     predictions: tuple[Prediction, ...]
     width: int
     height: int
     model: str
-    source: str
+    heatmap: Heat | None
     detector: str
     seconds: float
 
 
 class Engine:
-    """The models of this process. Safe to call from several threads; one photo is at a model at a time."""
+    """The models of this process. Safe to call from several threads; one photo is at a model at a time.
 
-    def __init__(self, model: str) -> None:
-        self._default = model
-        self._models: dict[str, Any] = {}
+    model: the default one, a shipped name or a file. evaluated: the models submitted and evaluated here, name -> safetensors file, asked anew each time.
+    """
+
+    def __init__(self, model: str, evaluated: Callable[[], Mapping[str, Path]] = dict) -> None:
+        self._default, self._evaluated = model, evaluated
+        self._models: OrderedDict[Path, Any] = OrderedDict()
         self._loading, self._working = threading.Lock(), threading.Lock()
 
     @property
+    def files(self) -> dict[str, Path]:
+        """Every model to choose from and its file, the default one first. Raises CheckpointError when the default one is not there."""
+        shipped = {name: model_path(name) for name in shipped_models()}
+        return {Path(self._default).stem: model_path(self._default), **shipped, **{name: path for name, path in self._evaluated().items() if path.is_file()}}
+
+    @property
     def names(self) -> tuple[str, ...]:
-        """The models to choose from, the default one first."""
+        """The models to choose from, the default one first, whether or not its file is there."""
         first = Path(self._default).stem
-        return (first, *(name for name in shipped_models() if name != first))
+        return (first, *(name for name in (*shipped_models(), *self._evaluated()) if name != first))
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a photo is at a model now."""
+        return self._working.locked()
 
     def load(self, name: str = "") -> Any:
         """The model in eval mode. Raises InputError for a name that is not offered: a visitor's word never becomes a path."""
-        name = name or self.names[0]
-        if name not in self.names:
+        path = self.files.get(name or self.names[0])
+        if path is None:
             raise InputError(f"There is no model of that name here; there are {', '.join(self.names)}.")
         with self._loading:
-            if name not in self._models:
+            if path not in self._models:
                 from poster.checkpoint import load_model
 
-                self._models[name] = load_model(model_path(self._default if name == self.names[0] else name))
-        return self._models[name]
+                self._models[path] = load_model(path)
+                while len(self._models) > MODELS_KEPT:
+                    self._models.popitem(last=False)
+            self._models.move_to_end(path)
+            return self._models[path]
 
-    def answer(self, data: bytes, model: str = "", source: str = "features", whole: bool = False) -> Answer:
+    def answer(self, data: bytes, model: str = "", heatmap: Heat | None = None, whole: bool = False) -> Answer:
         """Look at a photo's bytes. whole: take the whole picture as one face. Without a face ``predictions`` is empty.
 
         Raises InputError (PhotoError, CheckpointError among them), one sentence, for what the visitor can mend.
         """
         start = time.monotonic()
         rgb = read_photo(data)
-        if source not in SOURCES:
-            raise InputError(f"There is no heatmap of that name; there are {', '.join(SOURCES)}.")
         network = self.load(model)
         from poster.predict import over_photo, predict, whole_picture
 
+        if heatmap and heatmap.label and heatmap.label not in network.contract.labels:
+            raise InputError(f"This model does not know {heatmap.label}; it knows {', '.join(network.contract.labels)}.")
         faces = (whole_picture(rgb),) if whole else find_faces(rgb)
         with self._working:  # the heatmap listens inside the model while it runs
-            predictions = predict(network, rgb, faces, (source,))
+            if heatmap is None:
+                predictions = predict(network, rgb, faces)
+            else:
+                predictions = predict(network, rgb, faces, (heatmap.source,), heatmap.label or None, heatmap.number)
         height, width = rgb.shape[:2]
         shown = Image.fromarray(rgb)
         shown.thumbnail((SHOWN_SIDE, SHOWN_SIDE), reducing_gap=2.0)
-        heat = over_photo(tuple(_scaled(one, shown.width / width) for one in predictions), source, *shown.size)
+        placed = tuple(_scaled(one, shown.width / width) for one in predictions)
+        heat = None if heatmap is None else over_photo(placed, heatmap.source, *shown.size)
         detector = "none" if whole else detector_name()
-        return Answer(np.asarray(shown), heat, predictions, width, height, model or self.names[0], source, detector, time.monotonic() - start)
+        name = model or self.names[0]
+        return Answer(np.asarray(shown), heat, predictions, width, height, name, heatmap, detector, time.monotonic() - start)
 
 
 def _scaled(prediction: Prediction, scale: float) -> Prediction:

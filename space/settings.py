@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from leaderboard.config import Config
 from poster.errors import InputError
 from poster.photo import MAX_BYTES
 from poster.shipped import SHIPPED
@@ -22,21 +23,24 @@ SESSIONS = 200  # visitors whose photo is held at once; the one longest unused i
 
 @dataclass(frozen=True)
 class Settings:
-    """host, port: where the app listens. model: name of a shipped model, or a checkpoint file. on_space: whether this is a Hugging Face Space."""
+    """host, port: where the app listens. model: name of a shipped model, or a checkpoint file. on_space: whether this is a Hugging Face Space.
+    worker: whether the app runs a worker of its own for what is submitted."""
 
     host: str = "127.0.0.1"
     port: int = PORT
     model: str = SHIPPED
     on_space: bool = False
+    worker: bool = True
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
-        """PORT (or GRADIO_SERVER_PORT), GRADIO_SERVER_NAME, FER_MODEL, SPACE_ID. Raises InputError for a port that is none."""
+        """PORT (or GRADIO_SERVER_PORT), GRADIO_SERVER_NAME, FER_MODEL, SPACE_ID, FER_WORKER (0: none). Raises InputError for a port that is none."""
         env = os.environ if environment is None else environment
         text = env.get("PORT") or env.get("GRADIO_SERVER_PORT") or str(PORT)
         if not text.isdecimal() or not 0 < int(text) < 65536:
             raise InputError(f"PORT is {text!r}; a number from 1 to 65535 is needed.")
-        return cls(env.get("GRADIO_SERVER_NAME") or cls.host, int(text), env.get("FER_MODEL") or SHIPPED, bool(env.get("SPACE_ID")))
+        host, model = env.get("GRADIO_SERVER_NAME") or cls.host, env.get("FER_MODEL") or SHIPPED
+        return cls(host, int(text), model, bool(env.get("SPACE_ID")), env.get("FER_WORKER") != "0")
 
 
 def prepare_environment(environment: Any = os.environ) -> None:
@@ -53,12 +57,16 @@ def queue_options() -> dict[str, Any]:
     return {"max_size": QUEUE_PLACES, "default_concurrency_limit": 4, "api_open": False}
 
 
-def launch_options(settings: Settings) -> dict[str, Any]:
-    """Arguments of ``Blocks.launch`` apart from the looks."""
+def launch_options(settings: Settings, config: Config) -> dict[str, Any]:
+    """Arguments of ``Blocks.launch`` apart from the looks.
+
+    Gradio knows one size limit for every upload: on a Space that of a photo, since checkpoints come from the Hub there; on one's own
+    machine that of a checkpoint, and photos are held to theirs when they are read.
+    """
     return {
         "server_name": settings.host,
         "server_port": settings.port,
-        "max_file_size": MAX_BYTES,
+        "max_file_size": MAX_BYTES if settings.on_space else config.max_checkpoint,
         "state_session_capacity": SESSIONS,
         "show_error": False,
         "enable_monitoring": False,
@@ -66,6 +74,7 @@ def launch_options(settings: Settings) -> dict[str, Any]:
         "ssr_mode": False,
         "share": False,
         "pwa": False,
+        "mcp_server": True,
         "footer_links": ["api"],
         "quiet": True,
         # Gradio's last look at its own page: given up after 3 s, which a busy machine needs. The app has answered /startup-events by then.

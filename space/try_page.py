@@ -10,10 +10,12 @@ import gradio as gr
 from PIL import Image
 
 from poster.errors import InputError
+from poster.labels import EXPRESSIONS
 from poster.photo import MAX_BYTES, MAX_PIXELS
-from space.answer_view import answer_html, message_html
-from space.engine import SOURCES, Engine
+from space.answer_view import answers_html, message_html
+from space.engine import LEVELS, SOURCES, Engine, Heat
 from space.settings import HELD_SECONDS, STATIC
+from space.snippet import CLASSIFY, snippet
 from space.text import text
 from space.uploads import Held, example, photo_input, take
 
@@ -27,11 +29,15 @@ faces mislead it, and so do people unlike those it learned from.
 can change the settings, and is never logged or passed on.</p></div>
 """
 WAITING = '<div class="answer waiting"><p class="note">The faces, their expressions and a heatmap appear here.</p></div>'
+PRESS = "element.addEventListener('click', (event) => event.target.closest('button') && trigger('click'));"
+LIVE_EVERY, LIVE_SECONDS = 0.5, 120  # a frame in so many seconds, for so long; frames that come while one is looked at are left out
+BUSY = {"concurrency_id": "model", "concurrency_limit": 2, "api_visibility": "private", "show_progress": "minimal"}
 
 
 def build_try(demo: gr.Blocks, engine: Engine) -> None:
     """The page's parts and what they do."""
     held = gr.State(None, time_to_live=HELD_SECONDS)
+    names, several = list(engine.names), len(engine.names) > 1
     with gr.Row(elem_id="try", equal_height=False):
         with gr.Column(scale=4, min_width=300, elem_id="ask"):
             photo = photo_input(
@@ -43,48 +49,73 @@ def build_try(demo: gr.Blocks, engine: Engine) -> None:
                 placeholder="Drop or paste a photo, or click to choose one",
             )
             text(f'<p class="note limits">{LIMITS}</p>')
-            sample = gr.HTML(
-                _example_button(),
-                js_on_load="element.addEventListener('click', (e) => e.target.closest('button') && trigger('click'));",
-                apply_default_css=False,
-            )
-            model = gr.Dropdown(list(engine.names), value=engine.names[0], label="Model", visible=len(engine.names) > 1, elem_id="model")
-            source = gr.Radio([(words, name) for name, words in SOURCES.items()], value="features", label="Heatmap drawn from", elem_id="source")
+            sample = gr.HTML(_example_button(), js_on_load=PRESS, apply_default_css=False)
+            model = gr.Dropdown(names, value=names[0], label="Model", visible=several, elem_id="model")
+            other = gr.Dropdown([("none", ""), *((name, name) for name in names)], value="", label="Beside it", visible=several, elem_id="other")
+            with gr.Accordion("Heatmap", open=False, elem_id="heatmap"):
+                source = gr.Radio([(words, name) for name, words in SOURCES.items()], value="features", label="Drawn from")
+                level = gr.Radio([("all together", ""), *((name, name) for name in LEVELS)], value="", label="Level of the pyramid")
+                label = gr.Dropdown([("each face's strongest", ""), *((name, name) for name in EXPRESSIONS)], value="", label="What speaks for")
+            with gr.Accordion("Live webcam", open=False, elem_id="live"):
+                camera = photo_input(sources=["webcam"], streaming=True, label="Webcam", height=220, buttons=[])
+                text('<p class="note limits">Two pictures a second at most, each gone as soon as it is read.</p>')
         with gr.Column(scale=8, min_width=320, elem_id="tell"):
             result = gr.HTML(WAITING, js_on_load=(STATIC / "try.js").read_text(encoding="utf-8"), elem_id="result", apply_default_css=False)
             whole = gr.Button("Classify the whole picture", visible=False, elem_id="whole")
     text(NOTES)
+    snippet(CLASSIFY)
+    settings = [model, other, source, level, label]
 
-    def look(held: Held | None, model: str, source: str, whole: bool = False) -> tuple[str, Any]:
-        """The result's HTML, and whether the whole picture is offered."""
+    def look(held: Held | None, chosen: tuple[str, ...], whole: bool = False) -> tuple[str, Any]:
+        """The result's HTML, and whether the whole picture is offered. chosen: the values of ``settings``."""
+        model, other, source, level, label = (value or "" for value in chosen)
         if held is None:
-            return message_html("There is no photo to look at any more; choose it again."), gr.update(visible=False)
+            return message_html("The photo is no longer in memory; choose it again."), gr.update(visible=False)
         try:
-            answer = engine.answer(held.data, model, source, whole)
+            heat = Heat(source, level, label)
+            answers = [engine.answer(held.data, name, heat, whole) for name in dict.fromkeys((model, other or model))]
         except InputError as error:
             return message_html(str(error)), gr.update(visible=False)
-        return answer_html(answer, held.is_example), gr.update(visible=not answer.predictions)
+        return answers_html(answers, held.is_example), gr.update(visible=not answers[0].predictions)
 
-    def receive(path: str | None, model: str, source: str) -> tuple[Any, ...]:
+    def receive(path: str | None, *chosen: str) -> tuple[Any, ...]:
         """A new photo: read and removed from disk, the input cleared for the next one."""
         if path is None:
             return gr.skip(), gr.skip(), gr.skip(), gr.skip()
         fresh = Held(take(path))
-        return None, fresh, *look(fresh, model, source)
+        return None, fresh, *look(fresh, chosen)
 
-    def show_example(model: str, source: str) -> tuple[Any, ...]:
+    def show_example(*chosen: str) -> tuple[Any, ...]:
         fresh = Held(example(), is_example=True)
-        return fresh, *look(fresh, model, source)
+        return fresh, *look(fresh, chosen)
 
-    def again(held: Held | None, model: str, source: str) -> tuple[Any, ...]:
+    def again(held: Held | None, *chosen: str) -> tuple[Any, ...]:
         """Other settings for the photo at hand."""
-        return look(held, model, source) if held else (gr.skip(), gr.skip())
+        return look(held, chosen) if held else (gr.skip(), gr.skip())
 
-    busy = {"concurrency_id": "model", "concurrency_limit": 2, "api_visibility": "private", "show_progress": "minimal", "show_progress_on": result}
-    gr.on([photo.input], receive, [photo, model, source], [photo, held, result, whole], **busy)
-    sample.click(show_example, [model, source], [held, result, whole], **busy)
-    gr.on([model.input, source.input], again, [held, model, source], [result, whole], trigger_mode="always_last", **busy)
-    whole.click(lambda held, model, source: look(held, model, source, whole=True), [held, model, source], [result, whole], **busy)
+    def frame(path: str | None, model: str) -> Any:
+        """A picture of the webcam; no heatmap, so that it keeps up."""
+        data = take(path) if path else None
+        if data is None or engine.is_busy:
+            return gr.skip()
+        try:
+            return answers_html([engine.answer(data, model)])
+        except InputError as error:
+            return message_html(str(error))
+
+    def offered() -> tuple[Any, Any]:
+        """The models there are now: a submission may have been evaluated since the app started."""
+        names = list(engine.names)
+        choices = [("none", ""), *((name, name) for name in names)]
+        return gr.update(choices=names, visible=len(names) > 1), gr.update(choices=choices, visible=len(names) > 1)
+
+    busy = {**BUSY, "show_progress_on": result}
+    photo.input(receive, [photo, *settings], [photo, held, result, whole], **busy)
+    sample.click(show_example, settings, [held, result, whole], **busy)
+    gr.on([part.input for part in settings], again, [held, *settings], [result, whole], trigger_mode="always_last", **busy)
+    whole.click(lambda held, *chosen: look(held, chosen, whole=True), [held, *settings], [result, whole], **busy)
+    camera.stream(frame, [camera, model], result, stream_every=LIVE_EVERY, time_limit=LIVE_SECONDS, concurrency_limit=2, api_visibility="private")
+    demo.load(offered, None, [model, other], api_visibility="private", show_progress="hidden")
 
 
 def _example_button() -> str:

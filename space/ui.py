@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import logging
-import threading
-
 import gradio as gr
 
+from leaderboard.config import Config
+from leaderboard.store import Store, open_store
 from space.about_page import build_about
+from space.api import offer
+from space.behind import start_behind
 from space.board_page import build_board
 from space.engine import Engine
+from space.evaluated import current_board, evaluated_models
 from space.settings import UPLOAD_AGE, UPLOAD_CHECK, Settings, launch_options, queue_options
+from space.status_page import build_status
+from space.submit_page import build_submit
 from space.text import text
 from space.theme import looks
 from space.try_page import build_try
-from space.uploads import example
-
-log = logging.getLogger(__name__)
 
 TITLE = "POSTER facial expressions"
-PAGES = (("Try it", ""), ("Leaderboard", "leaderboard"), ("About", "about"))
+PAGES = (("Try it", ""), ("Leaderboard", "leaderboard"), ("Submit", "submit"), ("About", "about"))
 
 
 def header(current: str) -> None:
@@ -28,33 +29,33 @@ def header(current: str) -> None:
     text(f'<header class="top"><p class="name"><a href="./">POSTER</a> facial expressions</p><nav aria-label="Pages">{links}</nav></header>')
 
 
-def build(settings: Settings, engine: Engine) -> gr.Blocks:
+def build(settings: Settings, config: Config, store: Store, engine: Engine) -> gr.Blocks:
     """Every page of the app."""
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(UPLOAD_CHECK, UPLOAD_AGE)) as demo:
         header("")
         build_try(demo, engine)
+        offer(engine, store, lambda: current_board(store))
     with demo.route("Leaderboard", "leaderboard"):
         header("leaderboard")
-        build_board(demo)
+        build_board(demo, lambda: current_board(store))
+    with demo.route("Submit", "submit"):
+        header("submit")
+        build_submit(settings, config, store)
+    with demo.route("Status", "status"):
+        header("status")
+        build_status(demo, settings, config, store)
     with demo.route("About", "about"):
         header("about")
         build_about()
     return demo.queue(**queue_options())
 
 
-def warm_up(engine: Engine) -> None:
-    """Bring torch, the model and the face detector in by looking at the example once; the page is up meanwhile."""
-    try:
-        log.info("the first look took %.1f s", engine.answer(example()).seconds)
-    except Exception:
-        log.exception("the model cannot be used; the pages stay up and say so")
-
-
-def serve(settings: Settings) -> None:
-    """Launch, load the model in the background, and stay until interrupted."""
-    engine = Engine(settings.model)
-    demo = build(settings, engine)
-    demo.launch(prevent_thread_lock=True, **launch_options(settings), **looks())
+def serve(settings: Settings, config: Config) -> None:
+    """Open the store, launch, bring the rest in behind, and stay until interrupted. Raises InputError when the store cannot be opened."""
+    store = open_store(config.url)
+    engine = Engine(settings.model, lambda: evaluated_models(store, config))
+    demo = build(settings, config, store, engine)
+    demo.launch(prevent_thread_lock=True, **launch_options(settings, config), **looks())
     print(f"Open http://{'127.0.0.1' if settings.host == '0.0.0.0' else settings.host}:{settings.port}", flush=True)  # noqa: T201, S104
-    threading.Thread(target=warm_up, args=(engine,), name="warm-up", daemon=True).start()
+    start_behind(settings, config, store, engine)
     demo.block_thread()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -16,8 +17,15 @@ from poster.photo import MAX_BYTES
 def photo_input(**options: Any) -> gr.Image:
     """Gradio's image input without its own decoding, which knows no limits: handlers get the path of the uploaded file, unopened."""
     image = gr.Image(type="filepath", image_mode=None, **options)
-    image.preprocess = lambda payload: None if payload is None else payload.path  # type: ignore[method-assign]
+    image.preprocess = lambda payload: None if payload is None else payload.path
     return image
+
+
+def checkpoint_input(**options: Any) -> gr.File:
+    """Gradio's file input without the empty copy it would leave behind: handlers get the path of the uploaded file."""
+    file = gr.File(type="filepath", **options)
+    file.preprocess = lambda payload: None if payload is None else payload.path
+    return file
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,16 @@ def take(path: str) -> bytes:
         with contextlib.suppress(OSError):
             file.unlink()
             file.parent.rmdir()
+
+
+def moved(path: str, folder: Path) -> Path:
+    """An uploaded file moved into ``folder`` under its own name; its upload folder is gone afterwards."""
+    file = Path(path)
+    target = folder / file.name
+    shutil.move(file, target)
+    with contextlib.suppress(OSError):
+        file.parent.rmdir()
+    return target
 
 
 @cache

@@ -35,6 +35,7 @@ const column = (id) => COLUMNS.find((one) => one.id === id);
 
 let board = { benchmarks: [], rows: [] };
 let rows = []; // those shown, in order
+let sorted = { by: null, rows: [] }; // all of them, kept while the order stays
 let view = {};
 
 function usualView() {
@@ -74,6 +75,7 @@ function load() {
   for (const row of board.rows) {
     row.text = [row.model, row.title, row.status, row.source, row.training, row.protocol, row.submitted_by].join(" ").toLowerCase();
   }
+  sorted.by = null;
   readAddress();
   if (first) controls();
   fill();
@@ -141,21 +143,13 @@ function changed() {
 
 function fill() {
   const words = view.q.toLowerCase().split(/\s+/).filter(Boolean);
-  rows = board.rows.filter(
+  if (sorted.by !== view.sort) sorted = { by: view.sort, rows: inOrder(board.rows, view.sort) };
+  rows = sorted.rows.filter(
     (row) =>
       (view.benchmark === "all" || row.benchmark === view.benchmark) &&
       view.status.includes(row.status) &&
       words.every((word) => row.text.includes(word)),
   );
-  const id = view.sort.replace(/^-/, "");
-  const sign = view.sort.startsWith("-") ? -1 : 1;
-  rows.sort((a, b) => {
-    const [x, y] = [a[id], b[id]];
-    if (x === y) return 0;
-    if (x === null || x === "") return 1; // unknown goes last either way
-    if (y === null || y === "") return -1;
-    return sign * (typeof x === "number" ? x - y : String(x).localeCompare(String(y)));
-  });
   const of = board.rows.filter((row) => view.benchmark === "all" || row.benchmark === view.benchmark).length;
   const note = board.benchmarks.find((one) => one.name === view.benchmark)?.note;
   $(".count").textContent = `${rows.length} of ${of} rows` + (note ? `. Note: ${note}.` : "");
@@ -165,6 +159,18 @@ function fill() {
   head();
   body();
   comparison();
+}
+
+function inOrder(all, sort) {
+  const id = sort.replace(/^-/, "");
+  const sign = sort.startsWith("-") ? -1 : 1;
+  return [...all].sort((a, b) => {
+    const [x, y] = [a[id], b[id]];
+    if (x === y) return 0;
+    if (x === null || x === "") return 1; // unknown goes last either way
+    if (y === null || y === "") return -1;
+    return sign * (typeof x === "number" ? x - y : String(x).localeCompare(String(y)));
+  });
 }
 
 const shownColumns = () => COLUMNS.filter((one) => view.columns.includes(one.id)).sort((a, b) => view.pin.includes(b.id) - view.pin.includes(a.id));

@@ -42,14 +42,16 @@ element.addEventListener("click", (event) => {
 
 async function picture(root, data) {
   const [photo, heat] = [root.querySelector(".photo"), root.querySelector(".heat")];
-  await Promise.all([photo.decode(), heat.decode()]);
+  await Promise.all([photo.decode(), heat?.decode()]);
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [photo.naturalWidth, photo.naturalHeight];
   const draw = canvas.getContext("2d");
   draw.drawImage(photo, 0, 0);
-  draw.globalAlpha = Number(getComputedStyle(heat).opacity);
-  draw.drawImage(heat, 0, 0, canvas.width, canvas.height);
-  draw.globalAlpha = 1;
+  if (heat) {
+    draw.globalAlpha = Number(getComputedStyle(heat).opacity);
+    draw.drawImage(heat, 0, 0, canvas.width, canvas.height);
+    draw.globalAlpha = 1;
+  }
   if (root.classList.contains("without-boxes") || data.detector === "none") return blobOf(canvas);
   const scale = canvas.width / data.width;
   const line = Math.max(2, canvas.width / 300);

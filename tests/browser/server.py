@@ -45,7 +45,16 @@ def start(script: Path, folder: Path, **environment: str) -> App:
     """Run a script that serves pages on PORT, until it answers."""
     port, log, uploads = free_port(), folder / "app.log", folder / "uploads"
     uploads.mkdir()
-    known = {**os.environ, "PORT": str(port), "GRADIO_TEMP_DIR": str(uploads), "FER_DATA": str(folder / "data"), "PYTHONPATH": str(ROOT), **environment}
+    known = {name: value for name, value in os.environ.items() if not name.startswith(("FER_", "SPACE_"))}
+    known |= {
+        "PORT": str(port),
+        "GRADIO_TEMP_DIR": str(uploads),
+        "FER_DATA": str(folder / "data"),
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",
+        "FER_WORKER": "0",
+        **environment,
+    }
     with log.open("w") as output:
         process = subprocess.Popen([sys.executable, str(script)], cwd=ROOT, env=known, stdout=output, stderr=subprocess.STDOUT, text=True)
     url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + START_SECONDS

@@ -45,11 +45,11 @@ def test_every_row_of_the_first_benchmark_with_status_source_and_interval(app: A
 
 def test_search_and_status_filter_without_a_request_and_the_address_keeps_the_view(app: App, visit: Visit):
     page = opened(visit, f"{app.url}/leaderboard", width=1440)
-    page.wait_for_load_state("networkidle")
+    page.locator("#figure .main-svg").first.wait_for()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    page.get_by_label("Search").fill("poster ada")
-    assert models(page) == [row.model for row in load_board().of("raf-db") if "ada" in row.model.lower()]
+    page.get_by_label("Search").fill("POSTER-ada m=0.4")
+    assert models(page) == [row.model for row in load_board().of("raf-db") if "Ada" in row.model and "m=0.4" in row.model]
     page.get_by_label("Search").fill("")
     page.get_by_label("claimed").uncheck()
     assert set(page.locator("td.status").all_text_contents()) == {"disputed"}
@@ -78,7 +78,7 @@ def test_sort_by_any_column_unknown_values_last(app: App, visit: Visit):
 
 def test_another_benchmark_changes_table_and_figure(app: App, visit: Visit):
     page = opened(visit, f"{app.url}/leaderboard", width=1440)
-    page.get_by_label("Benchmark").select_option("ferplus")
+    page.locator("select.benchmark").select_option("ferplus")
     assert set(models(page)) == {row.model for row in load_board().of("ferplus")}
     expect(page.locator("#figure .gtitle")).to_contain_text("FERPlus", timeout=60_000)
     expect(page.locator(".count")).to_contain_text("papers do not say")
@@ -146,8 +146,8 @@ def test_five_thousand_rows_stay_smooth(large: App, visit: Visit):
         document.querySelector('#board .scroll').offsetHeight;  // the layout counts too
         return performance.now() - start;
     }"""
-    times = [page.evaluate(spent, words) for words in ("model 4", "model 49", "model 499", "model 4999", "")]
-    assert min(times) < 100 and sorted(times)[2] < 100, times
+    times = {words: min(page.evaluate(spent, words) for _ in range(6)) for words in ("model 4", "model 49", "model 4999", "")}
+    assert max(times.values()) < 100, times
     page.get_by_label("Search").fill("model 4321")
     assert models(page) == ["model 4321"]
     page.get_by_label("Search").fill("")

@@ -11,7 +11,7 @@ from playwright.sync_api import Page
 from tests.browser.server import ANSWER_MILLISECONDS, App
 
 Visit = Callable[..., Page]
-PAGES = {"": "button.example", "leaderboard": "#board tbody tr", "about": "#about h1"}
+PAGES = {"": "button.example", "leaderboard": "#figure .main-svg", "submit": "#repo", "about": "#about h1"}
 FIRST_PAINT_SECONDS = 10
 
 

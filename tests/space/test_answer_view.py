@@ -6,14 +6,15 @@ import base64
 import html.parser
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from poster.predict import Prediction
-from space.answer_view import NO_FACE, WEAK, answer_html, message_html
-from space.engine import Answer
+from space.answer_view import NO_FACE, WEAK, answer_html, answers_html, message_html
+from space.engine import Answer, Heat
 from space.expressions import COLOURS, MEANINGS
 
 LABELS = ("neutral", "happiness", "sadness")
@@ -46,7 +47,7 @@ def an_answer(*faces: Prediction, detector="dlib") -> Answer:
     photo = np.random.default_rng(0).integers(0, 255, (100, 200, 3), dtype=np.uint8)
     heat = np.zeros((100, 200), np.float32)
     heat[20:70, 50:100] = np.linspace(0, 1, 50)
-    return Answer(photo, heat, faces, 400, 200, "a_model", "features", detector, 0.31)
+    return Answer(photo, heat, faces, 400, 200, "a_model", Heat(), detector, 0.31)
 
 
 def pixels(source: str) -> np.ndarray:
@@ -88,11 +89,22 @@ def test_no_face():
 
 def test_the_whole_picture_has_no_box():
     page = Elements(answer_html(an_answer(face(), detector="none")))
-    assert page.of("box") == [] and "Whole picture" in page.words and "taken as one face" in " ".join(page.words)
+    assert page.of("box") == [] and "Whole picture" in " ".join(page.words) and "taken as one face" in " ".join(page.words)
 
 
 def test_the_example_is_credited():
-    assert "public domain" in answer_html(an_answer(face()), is_example=True) and "public domain" not in answer_html(an_answer(face()))
+    assert "public domain" in answers_html([an_answer(face())], is_example=True) and "public domain" not in answers_html([an_answer(face())])
+
+
+def test_two_models_side_by_side_are_named():
+    page = Elements(answers_html([an_answer(face()), an_answer(face((0.9, 0.05, 0.05)))]))
+    assert len(page.of("answer")) == 2 and page.words.count("a_model") == 2 and len(page.of("pair")) == 1
+
+
+def test_without_a_heatmap_there_is_no_slider():
+    plain = replace(an_answer(face()), heat=None, heatmap=None)
+    page = Elements(answer_html(plain))
+    assert page.of("heat") == page.of("opacity") == [] and "heatmap" not in " ".join(page.words) and len(page.of("box")) == 1
 
 
 @pytest.mark.parametrize("text", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "<b>&amp;"])

@@ -13,7 +13,7 @@ from poster.checkpoint import load_model
 from poster.errors import InputError, PhotoError
 from poster.photo import read_photo
 from poster.predict import over_photo, predict
-from space.engine import SHOWN_SIDE, Engine
+from space.engine import MODELS_KEPT, SHOWN_SIDE, Engine, Heat
 from space.uploads import example
 
 
@@ -27,7 +27,7 @@ def png(pixels: np.ndarray) -> bytes:
 def test_the_same_as_predict(engine, weights, source):
     rgb = read_photo(example())
     expected = predict(load_model(weights), rgb, heatmaps=(source,))
-    answer = engine.answer(example(), source=source)
+    answer = engine.answer(example(), heatmap=Heat(source))
     assert [one.box for one in answer.predictions] == [one.box for one in expected]
     np.testing.assert_allclose(answer.predictions[0].probabilities, expected[0].probabilities, atol=1e-6)
     np.testing.assert_allclose(answer.heat, over_photo(expected, source, 512, 512), atol=1e-6)
@@ -42,11 +42,22 @@ def expected_detector() -> str:
 
 def test_a_large_photo_comes_back_reduced_with_its_heatmap_in_place(engine):
     rgb = read_photo(example())
-    small, large = engine.answer(png(rgb)), engine.answer(png(np.kron(rgb, np.ones((4, 4, 1), np.uint8))))
+    small, large = (engine.answer(png(photo), heatmap=Heat()) for photo in (rgb, np.kron(rgb, np.ones((4, 4, 1), np.uint8))))
     assert max(large.photo.shape) == SHOWN_SIDE == large.heat.shape[0] and (large.width, large.height) == (2048, 2048)
     np.testing.assert_allclose(np.array(large.predictions[0].box) / 4, small.predictions[0].box, atol=12)
     centre = [np.average(np.indices(one.heat.shape).reshape(2, -1), axis=1, weights=one.heat.ravel()) / len(one.heat) for one in (small, large)]
     np.testing.assert_allclose(*centre, atol=0.03)
+
+
+def test_a_heatmap_for_an_expression_and_a_level_of_choice(engine, weights):
+    rgb = read_photo(example())
+    answer = engine.answer(example(), heatmap=Heat("features", "coarse", "contempt"))
+    expected = predict(load_model(weights), rgb, heatmaps=("features",), explain="contempt", level=2)
+    np.testing.assert_allclose(answer.heat, over_photo(expected, "features", 512, 512), atol=1e-6)
+    usual = engine.answer(example(), heatmap=Heat())
+    assert np.abs(answer.heat - usual.heat).max() > 0.1
+    assert answer.predictions[0].probabilities == usual.predictions[0].probabilities
+    assert engine.answer(example()).heat is None
 
 
 def test_no_face_and_the_whole_picture(engine):
@@ -63,8 +74,9 @@ def test_a_visitors_word_never_becomes_a_path(engine, model):
 
 
 def test_words_that_are_no_heatmap_and_files_that_are_no_photo(engine):
-    with pytest.raises(InputError, match="heatmap"):
-        engine.answer(example(), source="gradients")
+    for wrong, known in (({"source": "gradients"}, "features, attention"), ({"level": "7"}, "fine, middle, coarse"), ({"label": "joy"}, "neutral, happiness")):
+        with pytest.raises(InputError, match=known):
+            Heat(**wrong)
     with pytest.raises(PhotoError, match="not a JPEG"):
         engine.answer(b"text")
 
@@ -72,9 +84,9 @@ def test_words_that_are_no_heatmap_and_files_that_are_no_photo(engine):
 def test_two_at_once_get_their_own_answers(weights):
     fresh = Engine(str(weights))
     photos = [example(), png(np.ascontiguousarray(read_photo(example())[:, ::-1]))]
-    alone = [fresh.answer(photo).heat for photo in photos]
+    alone = [fresh.answer(photo, heatmap=Heat()).heat for photo in photos]
     found: dict[int, list[np.ndarray]] = {0: [], 1: []}
-    threads = [threading.Thread(target=lambda n=n: found[n].extend(fresh.answer(photos[n]).heat for _ in range(3))) for n in (0, 1)]
+    threads = [threading.Thread(target=lambda n=n: found[n].extend(fresh.answer(photos[n], heatmap=Heat()).heat for _ in range(3))) for n in (0, 1)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -83,6 +95,25 @@ def test_two_at_once_get_their_own_answers(weights):
         assert len(found[number]) == 3
         for heat in found[number]:
             np.testing.assert_array_equal(heat, alone[number])
+
+
+def test_evaluated_models_are_offered_while_their_file_is_there(weights, tmp_path):
+    other = tmp_path / "0123.safetensors"
+    several = Engine(str(weights), lambda: {"theirs": other})
+    with pytest.raises(InputError, match="no model of that name"):
+        several.load("theirs")
+    other.write_bytes(weights.read_bytes())
+    assert "theirs" in several.names and several.answer(example(), "theirs").model == "theirs"
+
+
+def test_only_so_many_models_stay_in_memory(weights, tmp_path):
+    files = {}
+    for number in range(MODELS_KEPT + 1):
+        files[f"m{number}"] = tmp_path / f"{number}.safetensors"
+        files[f"m{number}"].write_bytes(weights.read_bytes())
+    several = Engine(str(weights), lambda: files)
+    loaded = [several.load(name) for name in files]
+    assert several.load("m1") is loaded[1] and several.load("m0") is not loaded[0]
 
 
 def test_the_model_is_loaded_once(weights, monkeypatch):
