@@ -59,6 +59,7 @@ def learn_landmarks(stream: MobileFaceNet, side: int, images: np.ndarray, points
     steps = len(images) // recipe.batch_size
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.landmark_lr, total_steps=recipe.landmark_epochs * steps)
     # Begin at the mean face, with deviations of a few hundredths: BatchNorm's own start is off by a whole side.
+    assert student.landmark_head is not None  # asked for above
     nn.init.constant_(student.landmark_head.bn.weight, 0.05)
     with torch.no_grad():
         student.landmark_head.bn.bias.copy_(points.mean(dim=0).flatten())

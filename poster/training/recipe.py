@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from poster.errors import InputError
 
@@ -71,7 +72,10 @@ class Recipe:
         return recipe
 
 
-def _assign(target, key: str, value: str):
+Part = TypeVar("Part", "Recipe", Augmentation)
+
+
+def _assign(target: Part, key: str, value: str) -> Part:
     fields = {f.name: type(getattr(target, f.name)) for f in dataclasses.fields(target)}
     kind = fields.get(key)
     if kind not in (int, float, bool, str):
@@ -80,7 +84,8 @@ def _assign(target, key: str, value: str):
         parsed = {"true": True, "false": False}[value.lower()] if kind is bool else kind(value)
     except (ValueError, KeyError) as error:
         raise InputError(f"{key}={value} is not usable: {key} takes {'true or false' if kind is bool else 'a ' + kind.__name__}") from error
-    return dataclasses.replace(target, **{key: parsed})
+    values: dict[str, Any] = {key: parsed}
+    return dataclasses.replace(target, **values)
 
 
 RECIPES = {recipe.name: recipe for recipe in (Recipe(name="posterpp_nano", architecture="posterpp_nano"),)}

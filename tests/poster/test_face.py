@@ -184,7 +184,8 @@ def test_every_pixel_of_the_crop_comes_from_where_the_affine_says(face, margin, 
     inside = (source > 3).all(1) & (source < 125).all(1)
     away = crop.reshape(-1, 3)[inside, :2] / 2 + 0.5 - source[inside]  # pixel i is centred at i + 0.5
     assert np.abs(away).max() < 0.6 + 0.5 * np.linalg.norm(where.affine[:, 0])  # the outermost pixels average over a little less than their neighbours
-    assert np.abs(np.median(away, 0)).max() < 0.35 and np.abs(away.mean(0)).max() < 0.35
+    # A grey level is half a pixel: Pillow's turn drops its fraction, its reduction rounds it.
+    assert away.mean(0).min() > -0.56 and away.mean(0).max() < 0.31
 
 
 @given(faces, st.floats(-0.4, 2), st.integers(1, 64), st.lists(st.tuples(st.floats(-1e4, 1e4), st.floats(-1e4, 1e4)), min_size=1, max_size=5))
