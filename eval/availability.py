@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.catalogue import CATALOGUE
-from eval.load import FERPLUS_NAMES
+from eval.load import FERPLUS_NAMES, folder_names
 from poster.data import ferplus_png, readers
 from poster.data.ferplus import PICTURE_FILES, VOTE_FILE
 from poster.errors import DataError
@@ -57,7 +57,7 @@ def _found(name: str, layouts: tuple[str, ...], data_dir: Path | None) -> str | 
                 return str(place)
         return None
     owned = "imagefolder" in layouts and len(layouts) > 1
-    names = (name,)
+    names = folder_names(name)
     distinct = tuple(layout for layout in layouts if layout != "imagefolder") if owned else layouts
     found = readers.locate(data_dir, distinct, names) if name != "caer-s" else None
     if found is None:  # an ImageFolder says nothing about which set it is, unless a folder carries the set's name

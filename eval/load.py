@@ -16,6 +16,16 @@ from poster.errors import DataError
 FERPLUS_NAMES = ("ferplus", "fer2013", "fer+")
 
 
+def folder_names(benchmark: str) -> tuple[str, ...]:
+    """What a benchmark's folder may be called: "affectnet-8-lower" lies in "AffectNet-8" or "AffectNet".
+
+    >>> folder_names("affectnet-8-lower")
+    ('affectnet-8', 'affectnet')
+    """
+    name = benchmark.removesuffix("-lower")
+    return (name, *(word for word in ("affectnet", "aihub") if name.startswith(word)))
+
+
 @dataclass(frozen=True)
 class Loaded:
     """A benchmark's images as they lie on this disk, with their fingerprint and what a reader of the result should know."""
@@ -40,7 +50,7 @@ def load(benchmark: Benchmark, data_dir: str | None, split: str = "test", allow_
     check_contents(benchmark, taken, allow_doubled)
     warnings = list(images.notes)
     if taken.doubled and benchmark.fingerprint is None:
-        warnings.append(f"{len(taken.doubled)} pictures stand twice, {taken.doubled[0][1]} for example.")
+        warnings.append(f"Pictures that stand twice: {len(taken.doubled)}, {taken.doubled[0][1]} for example.")
     if benchmark.superseded_by:
         warnings.append(f"This version of the benchmark is superseded by {benchmark.superseded_by}.")
     return Loaded(benchmark, images, taken.fingerprint, tuple(warnings))
@@ -60,7 +70,7 @@ def read(benchmark: Benchmark, data_dir: str | None, split: str = "test", revisi
         raise DataError(f"the folder {folder} does not exist; give the data set's folder with --data")
     if benchmark.name.startswith("ferplus"):
         return read_ferplus(benchmark, folder, split)
-    return readers.read(folder, benchmark.layouts, split, labels, (benchmark.name.removesuffix("-lower"),))
+    return readers.read(folder, benchmark.layouts, split, labels, folder_names(benchmark.name))
 
 
 def read_ferplus(benchmark: Benchmark, folder: Path, split: str) -> ImageSet:
@@ -111,9 +121,13 @@ def check_contents(benchmark: Benchmark, taken: Inventory, allow_doubled: bool) 
         )
 
 
-def without(images: ImageSet, damaged: list[int], allowed: int) -> ImageSet | None:
-    """The set without its damaged images where the original is known to have that many, else None."""
-    if len(damaged) > allowed:
+def without(images: ImageSet, damaged: list[int], benchmark: Benchmark) -> ImageSet | None:
+    """The set without its damaged images where the original is known to have that many, those counted that are not there at all; else None."""
+    if len(damaged) > benchmark.unreadable:
         return None
     kept = images.take([index for index in range(len(images)) if index not in damaged])
+    try:
+        check_counts(benchmark, kept)
+    except BenchmarkError:
+        return None
     return replace(kept, notes=(*images.notes, f"{images.keys[damaged[0]]} cannot be read and was left out, as in every copy of the original."))

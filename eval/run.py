@@ -174,7 +174,7 @@ def decode_images(data: load.Loaded, contract: ModelContract, progress: Progress
     try:
         return images, decoded(images.source, fingerprint, size, kind, region, progress=named("decoding", progress))
     except UnreadableError as error:
-        kept = load.without(images, error.indices, data.benchmark.unreadable)
+        kept = load.without(images, error.indices, data.benchmark)
         if kept is None:
             raise
         return kept, decoded(kept.source, inventory(kept).fingerprint, size, kind, region, progress=named("decoding", progress))

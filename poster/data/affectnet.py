@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from poster.data.images import FileSource, ImageSet
+from poster.data.raf_db import list_text
 from poster.errors import DataError
 from poster.labels import EXPRESSIONS
 
@@ -34,20 +35,31 @@ def read_npy(folder: Path, split: str, labels: tuple[str, ...] | None) -> ImageS
     part = _npy_folder(folder, split)
     if part is None:
         raise DataError(f"{folder} has no {FOLDERS[split][0]}/images and /annotations; put the {split} part there")
-    images = {path.stem: path for path in sorted((part / "images").iterdir()) if path.suffix.lower() in SUFFIXES}
-    notes = {path.name.removesuffix("_exp.npy"): path for path in (part / "annotations").glob("*_exp.npy")}
+    paths = [path for path in sorted((part / "images").iterdir()) if is_picture(path)]
+    images = {path.stem: path for path in paths}
+    if len(images) < len(paths):
+        twice = next(path for path in paths if images[path.stem] != path)
+        raise DataError(f"{twice.name} and {images[twice.stem].name} of {part.name} share one annotation; remove the one that does not belong")
+    notes = {path.name.removesuffix("_exp.npy"): path for path in (part / "annotations").glob("*_exp.npy") if not path.name.startswith(".")}
     for only, where in ((images.keys() - notes.keys(), "has no annotation"), (notes.keys() - images.keys(), "is annotated, but its image is missing")):
         if only:
             raise DataError(f"{min(only)} of {part.name} {where} ({len(only)} in all); restore the data set")
-    pairs = [(path, _value(notes[stem])) for stem, path in images.items()]
-    return _image_set(pairs, labels, "affectnet-npy")
+    return _image_set([(path.name, path, _value(notes[stem])) for stem, path in images.items()], labels, "affectnet-npy")
 
 
 def _value(path: Path) -> int:
     try:
-        return int(np.load(path, allow_pickle=False).item())
-    except (OSError, ValueError, EOFError) as error:
+        value = float(np.load(path, allow_pickle=False).item())
+    except (OSError, ValueError, TypeError, EOFError) as error:
         raise DataError(f"the annotation {path.name} is not a .npy file with one number; restore it") from error
+    if not value.is_integer():
+        raise DataError(f"the annotation {path.name} holds {value}, not a whole number; restore it")
+    return int(value)
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a name is that of a picture; hidden files (macOS leaves "._1.jpg" beside "1.jpg") are none."""
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
 def list_here(folder: Path) -> bool:
@@ -65,22 +77,21 @@ def read_list(folder: Path, split: str, labels: tuple[str, ...] | None) -> Image
     path = _list_file(folder, split)
     if path is None:
         raise DataError(f"{folder} has no {LISTS[split][0]}; put the {split} part there")
-    pairs, seen = [], set()
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path.name} cannot be read as text; restore the file") from error
-    for number, line in enumerate(lines, 1):
+    found, seen = [], set()
+    for number, line in enumerate(list_text(path).splitlines(), 1):
         words = line.split()
         if not words:
             continue
         if len(words) < 2 or not words[1].isdecimal():
             raise DataError(f"line {number} of {path.name} is not a file name and a label; restore the file")
-        if words[0] in seen:
+        picture = _picture(path.parent, words[0], path.name)
+        if picture in seen:
             raise DataError(f"{words[0]} stands twice in {path.name}; restore the file")
-        seen.add(words[0])
-        pairs.append((_picture(path.parent, words[0], path.name), int(words[1])))
-    return _image_set(pairs, labels, "affectnet-list")
+        seen.add(picture)
+        found.append((words[0], picture, int(words[1])))
+    unlisted = sum(is_picture(file) and file not in seen for folder in {picture.parent for picture in seen} for file in folder.iterdir())
+    notes = (f"{unlisted} pictures beside the listed ones are not in {path.name} and were left out.",) if unlisted else ()
+    return _image_set(found, labels, "affectnet-list", notes)
 
 
 def _picture(folder: Path, name: str, list_name: str) -> Path:
@@ -92,12 +103,12 @@ def _picture(folder: Path, name: str, list_name: str) -> Path:
     raise DataError(f"{name} is listed in {list_name} but missing; put the image back")
 
 
-def _image_set(pairs: list[tuple[Path, int]], labels: tuple[str, ...] | None, layout: str) -> ImageSet:
-    for path, value in pairs:
+def _image_set(found: list[tuple[str, Path, int]], labels: tuple[str, ...] | None, layout: str, notes: tuple[str, ...] = ()) -> ImageSet:
+    """found: key, picture, label."""
+    for key, _, value in found:
         if value not in range(11):
-            raise DataError(f"{path.name} has the label {value}; AffectNet's run from 0 to 10; restore its annotation")
+            raise DataError(f"{key} has the label {value}; AffectNet's run from 0 to 10; restore its annotation")
     classes = EXPRESSIONS if labels is None or "contempt" in labels else EXPRESSIONS[:7]
-    kept = [(path, value) for path, value in pairs if value < len(classes)]
-    keys = tuple(path.name for path, _ in kept)
-    targets = np.array([value for _, value in kept], dtype=np.int64)
-    return ImageSet(keys, targets, classes, FileSource(tuple(path for path, _ in kept)), layout)
+    kept = [entry for entry in found if entry[2] < len(classes)]
+    targets = np.array([value for _, _, value in kept], dtype=np.int64)
+    return ImageSet(tuple(key for key, _, _ in kept), targets, classes, FileSource(tuple(path for _, path, _ in kept)), layout, notes=notes)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from poster.data.affectnet import SUFFIXES
+from poster.data.affectnet import SUFFIXES, is_picture
 from poster.data.images import FileSource, ImageSet
 from poster.errors import DataError
 from poster.labels import EXPRESSIONS, ORDERS, canonical
@@ -85,12 +85,15 @@ def read(folder: Path, split: str, labels: tuple[str, ...] | None) -> ImageSet:
     keys, targets, paths = [], [], []
     for index, name in enumerate(names):
         for path in sorted((place / name).rglob("*")):
-            if path.suffix.lower() in SUFFIXES and path.is_file():
+            if path.is_symlink() and not path.is_file():
+                raise DataError(f"{path.relative_to(place)} is a link to a folder or to nothing; put the images themselves there")
+            if is_picture(path) and path.is_file():
                 keys.append(path.relative_to(place).as_posix())
                 targets.append(index)
                 paths.append(path)
             elif path.is_file() and not path.name.startswith(".") and path.name not in ("Thumbs.db", "desktop.ini"):
                 raise DataError(f"{path.relative_to(place)} is no image ({', '.join(SUFFIXES)}); remove it")
-    notes = (note,) if note else ()
+    beside = sum(is_picture(path) for path in place.iterdir() if path.is_file())
+    notes = (*((note,) if note else ()), *((f"{beside} pictures beside the class folders belong to no class and were left out.",) if beside else ()))
     images = ImageSet(tuple(keys), np.array(targets, dtype=np.int64), expressions, FileSource(tuple(paths)), "imagefolder", notes=notes)
     return images if labels is None else images.relabel(labels)

@@ -66,13 +66,16 @@ def read_ferplus(data_dir: Path | str) -> FerPlus:
     if (usage != votes["Usage"].to_numpy(dtype=str)).any():
         raise DataError(f"the Usage columns of {picture_file.name} and {VOTE_FILE} differ, so their rows do not belong together; fetch both again")
     try:
-        counts = votes.iloc[:, 2:].to_numpy(dtype=np.uint8)
+        counts = votes.iloc[:, 2:].to_numpy(dtype=np.float64)
         images = np.stack([np.array(text.split(), dtype=np.uint8) for text in pictures["pixels"]])
     except (ValueError, OverflowError, AttributeError, TypeError) as error:
         raise DataError(f"{picture_file.name} holds a row that is not {SIDE} x {SIDE} numbers from 0 to 255; fetch it again") from error
     if images.shape[1] != SIDE * SIDE:
         raise DataError(f"the pictures of {picture_file.name} have {images.shape[1]} pixels instead of {SIDE} x {SIDE}; fetch it again")
-    return FerPlus(images.reshape(-1, SIDE, SIDE), counts, usage)
+    wrong = ~(np.isfinite(counts) & (counts >= 0) & (counts <= 255) & (counts == np.floor(counts))).all(axis=1)
+    if wrong.any():
+        raise DataError(f"row {int(wrong.argmax())} of {VOTE_FILE} does not hold ten numbers of votes; fetch it again")
+    return FerPlus(images.reshape(-1, SIDE, SIDE), counts.astype(np.uint8), usage)
 
 
 def emotion_votes(votes: np.ndarray, drop_single: bool = False) -> np.ndarray:

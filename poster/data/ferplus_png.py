@@ -49,7 +49,7 @@ def read_ferplus_png(folder: Path) -> tuple[FerPlus, dict[str, list[str]], str]:
 
 def _rows(label_file: Path) -> list[tuple[str, list[int]]]:
     rows = []
-    with label_file.open(newline="", encoding="utf-8") as file:
+    with label_file.open(newline="", encoding="utf-8-sig") as file:
         for number, fields in enumerate(csv.reader(file), 1):
             if not fields or (number == 1 and not fields[0].lower().endswith(".png")):
                 continue  # a heading

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from poster.data.images import ImageSet, open_image
+from poster.data.images import ImageSet, file_stamp, open_image
 from poster.errors import DataError
 from poster.labels import EXPRESSIONS, canonical
 
@@ -69,7 +69,8 @@ def read(place: str, split: str = "test", labels: tuple[str, ...] | None = None,
     targets = np.array(part[label_column], dtype=np.int64)
     if len(targets) and not 0 <= targets.min() <= targets.max() < len(names):
         raise DataError(f"the column {label_column} has rows without a label; remove them")
-    source = TableSource(part, image_column, np.arange(len(targets)), f"{origin}|{part._fingerprint}")
+    files = "".join(file_stamp(Path(file["filename"])) for file in part.cache_files)  # the library's fingerprint does not follow what is in them
+    source = TableSource(part, image_column, np.arange(len(targets)), f"{origin}|{part._fingerprint}|{files}")
     images = ImageSet(tuple(f"row {row}" for row in range(len(targets))), targets, expressions, source, "huggingface", notes=(f"Read from {origin}.",))
     return images if labels is None else images.relabel(labels)
 
@@ -101,7 +102,6 @@ def _expressions(names: list[str]) -> tuple[str, ...]:
 def _load(place: str, split: str, revision: str | None) -> tuple[Any, str]:
     import datasets
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     folder = Path(place)
     try:
@@ -115,7 +115,7 @@ def _load(place: str, split: str, revision: str | None) -> tuple[Any, str]:
             raise DataError(f"{place!r} is neither a folder nor a repository id (org/name); give one with --data")
     except DataError:
         raise
-    except (HfHubHTTPError, HFValidationError, OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+    except Exception as error:  # the readers of many formats and the network answer with every kind of exception
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(f"the data set {place} cannot be read ({reason}); check its name, its files and the network") from error
     if isinstance(loaded, datasets.Dataset):

@@ -39,7 +39,7 @@ class FileSource:
         return len(self.paths)
 
     def read(self, index: int) -> Pixels:
-        return open_image(self.paths[index], self.paths[index].name)
+        return open_image(self.paths[index], "/".join(self.paths[index].parts[-2:]))  # the folder too: "0.png" stands in every class
 
     def digest(self, index: int) -> bytes:
         try:
@@ -97,13 +97,24 @@ def open_image(file: Any, name: str) -> Pixels:
         with Image.open(file) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise DataError(f"the image {name} has {image.width} x {image.height} pixels; at most {MAX_PIXELS:,} are read")
-            return np.asarray(image.convert("L" if image.mode in ("L", "1") else "RGB"))
+            return np.asarray(_eight_bit(image, name).convert("L" if image.mode in ("L", "1", "I;16") else "RGB"))
     except DataError:
         raise
+    except Image.DecompressionBombError as error:
+        raise DataError(f"the image {name} has far more than {MAX_PIXELS:,} pixels, the most that are read") from error
     except FileNotFoundError as error:
         raise DataError(f"the image {name} is listed but missing; put it back or restore the data set") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError) as error:
         raise DataError(f"the image {name} cannot be read (damaged or cut short); restore it from the original data set") from error
+
+
+def _eight_bit(image: Image.Image, name: str) -> Image.Image:
+    """8 bits a channel: the high byte of 16-bit grey, which Pillow itself would clip to white; a palette's own colours, whatever is transparent."""
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise DataError(f"the image {name} has 32 bits a pixel; save it with 8 bits a channel")
+    return image.convert("RGBA") if image.mode == "P" and "transparency" in image.info else image
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ def read(folder: Path, split: str, labels: tuple[str, ...] | None) -> ImageSet:
     label_file = next(folder / "EmoLabel" / name for name in LISTS if (folder / "EmoLabel" / name).is_file())
     picture_folder = folder / "Image" / "aligned"
     keys, targets = [], []
-    for number, line in enumerate(_text(label_file).splitlines(), 1):
+    for number, line in enumerate(list_text(label_file).splitlines(), 1):
         words = line.split()
         if not words:
             continue
@@ -63,8 +63,9 @@ def named(names: list[str]) -> str:
     return f"{names[0]} is" if len(names) == 1 else f"{names[0]} and {len(names) - 1} more are"
 
 
-def _text(path: Path) -> str:
+def list_text(path: Path) -> str:
+    """The text of a label list, with or without the byte order mark that Windows programs put first. Raises DataError."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path.name} cannot be read as text; restore the file") from error

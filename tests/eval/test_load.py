@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from eval.availability import survey
 from eval.benchmark import BenchmarkError
 from eval.catalogue import find
 from eval.load import load, without
@@ -54,7 +55,7 @@ def test_a_doubled_picture_is_named_unless_allowed(tmp_path):
     (aligned / "test_0002_aligned.jpg").write_bytes((aligned / "test_0001_aligned.jpg").read_bytes())
     with pytest.raises(BenchmarkError, match=r"test_0002\.jpg is the same picture as test_0001\.jpg \(1 such"):
         load(SMALL, str(tmp_path))
-    assert "1 pictures stand twice" in load(SMALL, str(tmp_path), allow_doubled=True).warnings[0]
+    assert "Pictures that stand twice: 1" in load(SMALL, str(tmp_path), allow_doubled=True).warnings[0]
 
 
 @pytest.mark.parametrize("count", [0, 1])
@@ -77,13 +78,23 @@ def test_the_original_with_one_unreadable_picture(tmp_path):
     images = load(benchmark, str(tmp_path)).images
     with pytest.raises(UnreadableError) as caught:
         decoded(images.source, "x", 32)
-    kept = without(images, caught.value.indices, benchmark.unreadable)
+    kept = without(images, caught.value.indices, benchmark)
     assert len(kept) == 15
     assert "7.jpg cannot be read" in kept.notes[0]
-    assert without(images, [1, 2], benchmark.unreadable) is None
+    assert without(images, [1, 2], benchmark) is None
     damaged.unlink()
     (tmp_path / "val_set" / "annotations" / "7_exp.npy").unlink()
-    assert len(load(benchmark, str(tmp_path)).images) == 15
+    fewer = load(benchmark, str(tmp_path)).images
+    assert len(fewer) == 15
+    assert without(fewer, [1], benchmark) is None  # one is gone already: another damaged one makes it a different set
+
+
+def test_a_set_is_found_under_the_name_its_owners_use(tmp_path):
+    layouts.affectnet_npy(tmp_path / "AffectNet", [*range(8), *range(8)])
+    for name, count in (("affectnet-8", 16), ("affectnet-7-lower", 14)):
+        classes = find(name).labels
+        assert len(load(dataclasses.replace(find(name), counts=(2,) * len(classes), num_images=None), str(tmp_path)).images) == count
+    assert {row["name"] for row in survey(tmp_path) if row["available"]} >= {"affectnet-7", "affectnet-8-lower"}
 
 
 def test_other_ways_to_be_absent(tmp_path):

@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 from poster.data import huggingface
+from poster.data.images import take_inventory
+from poster.data.memo import inventory
 from poster.data.sketch import draw_face
 from poster.errors import DataError
 from poster.labels import EXPRESSIONS
@@ -59,6 +61,30 @@ def test_columns_that_do_not_fit(tmp_path, made, sentence):
     datasets.DatasetDict({"test": made()}).save_to_disk(tmp_path / "set")
     with pytest.raises(DataError, match=sentence):
         huggingface.read(str(tmp_path / "set"))
+
+
+def test_pictures_changed_behind_the_library_are_noticed(tmp_path):
+    """The table's own fingerprint stays the same when its file is replaced; what was remembered of it must not."""
+    others = datasets.Dataset.from_dict({"image": table()["image"][::-1], "label": table()["label"][:]}, features=table().features)
+    for name, pictures in (("a", table()), ("b", others)):
+        pictures.save_to_disk(tmp_path / name)
+    before = inventory(huggingface.read(str(tmp_path / "a")), tmp_path / "cache").fingerprint
+    one, other = (next((tmp_path / name).glob("*.arrow")) for name in ("a", "b"))
+    one.write_bytes(other.read_bytes())
+    images = huggingface.read(str(tmp_path / "a"))
+    assert inventory(images, tmp_path / "cache").fingerprint == take_inventory(images).fingerprint != before
+
+
+def test_what_the_library_refuses_in_its_own_words_is_one_sentence(tmp_path, monkeypatch):
+    """A loading script (never run), and a repository without a network: neither error is an OSError."""
+    (tmp_path / "set").mkdir()
+    marker = tmp_path / "marker"
+    (tmp_path / "set" / "set.py").write_text(f"open({str(marker)!r}, 'w')")
+    with pytest.raises(DataError, match=r"cannot be read \(Dataset scripts are no longer supported"):
+        huggingface.read(str(tmp_path / "set"))
+    assert not marker.exists()
+    with pytest.raises(DataError, match=r"the data set org/name cannot be read \(.*check its name, its files and the network"):
+        huggingface.read("org/name")
 
 
 def test_a_missing_part(tmp_path):

@@ -59,6 +59,18 @@ def test_every_kind_of_picture_becomes_grey_or_rgb(tmp_path, mode, shape):
     assert open_image(path, "x").shape == shape
 
 
+def test_sixteen_bits_keep_their_high_byte_and_a_palette_its_colours(tmp_path):
+    deep = np.linspace(0, 65535, 30).astype(np.uint16).reshape(6, 5)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    assert (open_image(tmp_path / "deep.png", "x") == deep >> 8).all()
+    flat = Image.fromarray(np.arange(30, dtype=np.uint8).reshape(6, 5) * 8).convert("P")
+    flat.save(tmp_path / "palette.png", transparency=bytes(range(0, 240, 8)))
+    assert (open_image(tmp_path / "palette.png", "x") == np.asarray(flat.convert("RGB"))).all()
+    Image.fromarray(deep.astype(np.float32)).save(tmp_path / "float.tif")
+    with pytest.raises(DataError, match=r"x has 32 bits a pixel; save it with 8"):
+        open_image(tmp_path / "float.tif", "x")
+
+
 def test_damaged_missing_and_huge_pictures_are_named(tmp_path):
     path = tmp_path / "face.jpg"
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(path)
@@ -69,8 +81,18 @@ def test_damaged_missing_and_huge_pictures_are_named(tmp_path):
     Image.new("1", (10000, 5000)).save(tmp_path / "huge.png")
     with pytest.raises(DataError, match="10000 x 5000 pixels"):
         open_image(tmp_path / "huge.png", "huge.png")
+    Image.new("1", (20000, 20000)).save(tmp_path / "bomb.png")
+    with pytest.raises(DataError, match="far more than 40,000,000 pixels"):
+        open_image(tmp_path / "bomb.png", "bomb.png")
     with pytest.raises(DataError, match="cannot be read"):
         FileSource((tmp_path / "gone.jpg",)).digest(0)
+
+
+def test_a_damaged_picture_is_named_with_its_folder(tmp_path):
+    (tmp_path / "fear").mkdir()
+    (tmp_path / "fear" / "0.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"the image fear/0\.png cannot be read"):
+        FileSource((tmp_path / "fear" / "0.png",)).read(0)
 
 
 def test_the_stamp_follows_every_change(tmp_path):

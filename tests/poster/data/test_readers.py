@@ -133,6 +133,21 @@ def test_a_broken_affectnet(tmp_path, damage, sentence):
         readers.read(tmp_path, ALL)
 
 
+@pytest.mark.parametrize(("value", "sentence"), [(3.7, "holds 3.7, not a whole number"), (np.inf, "not a whole number"), (np.nan, "not a whole number")])
+def test_an_annotation_is_a_whole_number(tmp_path, value, sentence):
+    np.save(layouts.affectnet_npy(tmp_path) / "val_set/annotations/4_exp.npy", np.array(value))
+    with pytest.raises(DataError, match=sentence):
+        readers.read(tmp_path, ALL)
+    np.save(tmp_path / "val_set/annotations/4_exp.npy", np.array(4.0))
+    assert len(readers.read(tmp_path, ALL)) == 8
+
+
+def test_two_pictures_of_one_annotation_are_named(tmp_path):
+    layouts.face(layouts.affectnet_npy(tmp_path) / "val_set/images/3.png", "fear", 9)
+    with pytest.raises(DataError, match=r"3\.jpg and 3\.png of val_set share one annotation"):
+        readers.read(tmp_path, ALL)
+
+
 def test_a_pickled_annotation_is_not_unpickled(tmp_path):
     layouts.affectnet_npy(tmp_path)
     np.save(tmp_path / "val_set/annotations/4_exp.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
@@ -146,13 +161,71 @@ def test_affectnet_list(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("line", "sentence"), [("../x.jpg 1", "outside the data set"), ("9.jpg 1", "9.jpg is listed"), ("1.jpg 2", "1.jpg stands twice"), ("x", "line 8")]
+    ("line", "sentence"),
+    [
+        ("../x.jpg 1", "outside the data set"),
+        ("9.jpg 1", "9.jpg is listed"),
+        ("1.jpg 2", "1.jpg stands twice"),
+        ("images/1.jpg 2", "images/1.jpg stands twice"),
+        ("x", "line 8"),
+    ],
 )
 def test_a_broken_affectnet_list(tmp_path, line, sentence):
     path = layouts.affectnet_list(tmp_path) / "valid_set" / "valid_annotations_7class.txt"
     path.write_text(path.read_text() + "\n" + line)
     with pytest.raises(DataError, match=sentence.replace(".", r"\.")):
         readers.read(tmp_path, ALL)
+
+
+def test_listed_pictures_of_one_name_in_two_folders_are_two_and_unlisted_ones_are_counted(tmp_path):
+    path = layouts.affectnet_list(tmp_path) / "valid_set" / "valid_annotations_7class.txt"
+    layouts.face(tmp_path / "valid_set/images/more/1.jpg", "fear", 50)
+    layouts.face(tmp_path / "valid_set/images/99.jpg", "fear", 51)
+    path.write_text(path.read_text() + "\nimages/more/1.jpg 4")
+    images = readers.read(tmp_path, ALL)
+    assert (images.keys[1], images.keys[-1]) == ("1.jpg", "images/more/1.jpg")
+    assert len(set(images.keys)) == 8
+    assert images.notes == ("1 pictures beside the listed ones are not in valid_annotations_7class.txt and were left out.",)
+
+
+@pytest.mark.parametrize("make", [layouts.raf_db, layouts.affectnet_list])
+def test_lists_saved_by_windows_programs(tmp_path, make):
+    """A byte order mark and CRLF change nothing."""
+    plain = readers.read(make(tmp_path), ALL)
+    for path in (*tmp_path.rglob("*label.txt"), *tmp_path.rglob("*class.txt")):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_text().replace("\n", "\r\n").encode())
+    assert readers.read(tmp_path, ALL).keys == plain.keys
+
+
+@pytest.mark.parametrize("make", [layouts.raf_db, layouts.affectnet_npy, layouts.class_folders])
+def test_files_that_macos_leaves_are_no_pictures(tmp_path, make):
+    count = len(readers.read(make(tmp_path), ALL))
+    for path in [path for path in tmp_path.rglob("*") if path.is_file()]:
+        path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7")
+        path.with_name(".DS_Store").write_bytes(b"x")
+    assert len(readers.read(tmp_path, ALL)) == count
+
+
+def test_links_in_class_folders(tmp_path):
+    """A link to a picture or to a class folder is followed; one that leads nowhere, or to more folders, is named and never just left out."""
+    layouts.class_folders(tmp_path, ("anger", "fear"))
+    place = tmp_path / "test"
+    (place / "happy").symlink_to(layouts.class_folders(tmp_path / "other", ("happy",)) / "test" / "happy")
+    (place / "fear" / "link.png").symlink_to(place / "anger" / "0.png")
+    assert len(readers.read(tmp_path, ALL)) == 7
+    (place / "fear" / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    with pytest.raises(DataError, match=r"fear/gone\.png is a link to a folder or to nothing"):
+        readers.read(tmp_path, ALL)
+    (place / "fear" / "gone.png").unlink()
+    (place / "fear" / "more").symlink_to(tmp_path / "other")
+    with pytest.raises(DataError, match="fear/more is a link"):
+        readers.read(tmp_path, ALL)
+
+
+def test_pictures_beside_the_class_folders_are_noted(tmp_path):
+    layouts.class_folders(tmp_path, ("anger", "fear"))
+    layouts.face(tmp_path / "test" / "0.png", "fear", 60)
+    assert readers.read(tmp_path, ALL).notes == ("1 pictures beside the class folders belong to no class and were left out.",)
 
 
 def test_no_folder_no_layout_no_image(tmp_path):
@@ -173,10 +246,14 @@ def made_ferplus() -> tuple[np.ndarray, np.ndarray]:
     return rng.integers(0, 256, (4, 48, 48), dtype=np.uint8), votes
 
 
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
 @pytest.mark.parametrize("heading", [False, True])
-def test_ferplus_as_pictures(tmp_path, heading):
+def test_ferplus_as_pictures(tmp_path, heading, mark):
     images, votes = made_ferplus()
-    data, names, stamp = ferplus_png.read_ferplus_png(layouts.ferplus_png(tmp_path, images, votes, heading=heading))
+    layouts.ferplus_png(tmp_path, images, votes, heading=heading)
+    listed = tmp_path / "FER2013Test" / "label.csv"
+    listed.write_bytes(mark + listed.read_bytes())
+    data, names, stamp = ferplus_png.read_ferplus_png(tmp_path)
     assert (data.images == images).all()
     assert (data.votes == votes).all()
     assert set(data.usage) == {"PrivateTest"}
