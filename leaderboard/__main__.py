@@ -13,6 +13,7 @@ COMMANDS = {
     "publish": "results into the Hugging Face data set",
     "restore": "results out of the data set into an empty store",
     "export": "the leaderboard as CSV, JSON, Parquet, LaTeX or Markdown, or as files for a model's own repository",
+    "compute": "count and time every architecture, for the columns of the board",
     "doctor": "is everything here that this machine needs?",
 }
 

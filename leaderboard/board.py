@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +16,10 @@ from numpy.typing import NDArray
 
 from eval import metrics
 from eval.significance import mcnemar, wilson
-from eval.ties import tie_groups
+from eval.ties import tie_groups_of_many
 from leaderboard.claims import TEST_SETS, Claim, load_claims
+from leaderboard.compute import load_costs
+from leaderboard.evidence import calibration_error
 from leaderboard.record import Record, read_folder
 
 RESULTS_FOLDER = Path(__file__).with_name("results")
@@ -27,9 +31,11 @@ Correct = Mapping[str, NDArray[np.bool_]]
 class Row:
     """One line of the leaderboard.
 
-    accuracy, interval, mean_class_accuracy, macro_f1: percent; the last two only for measured rows. interval: 95 % Wilson, None when the
-    size of the test set is not published. status: measured, claimed or disputed. tie_group: "a" for the best row of its benchmark and all
-    that cannot be told apart from it, then "b", ...; "" where it cannot be computed.
+    accuracy, interval, mean_class_accuracy, macro_f1, calibration_error, corrupted (mean accuracy under corruptions): percent, all but the first
+    two only for measured rows. interval: 95 % Wilson, None when the size of the test set is not published. status: measured, claimed or
+    disputed. tie_group: "a" for the best row of its benchmark and all that cannot be told apart from it, then "b", ...; "" where it cannot
+    be computed. parameters, flops (two operations a multiply-add), speed (of leaderboard.compute.REFERENCE: 1): counted and timed here for
+    the architecture, None where the network is not one of ours.
     """
 
     model: str
@@ -44,31 +50,48 @@ class Row:
     num_images: int
     tie_group: str = ""
     epoch_selection: str = "unknown"
+    epoch_source: str = ""
     training_data: str = "unknown"
     mean_class_accuracy: float | None = None
     macro_f1: float | None = None
+    calibration_error: float | None = None
+    corrupted: float | None = None
+    architecture: str = ""
     parameters: int | None = None
+    flops: int | None = None
+    speed: float | None = None
     weights_sha256: str = ""
     submitted_by: str = ""
     finished: str = ""
     id: str = ""
 
+    @property
+    def key(self) -> str:
+        """A short name for addresses: the result's, or made of model, benchmark and source."""
+        return self.id or hashlib.sha256(f"{self.model}|{self.benchmark}|{self.source}".encode()).hexdigest()[:10]
+
 
 @dataclass(frozen=True)
 class Board:
-    """Every row, best first within its benchmark."""
+    """Every row, best first within its benchmark. records: the measured results by their id."""
 
     rows: tuple[Row, ...]
+    records: Mapping[str, Record] = field(default_factory=dict)
 
     @property
     def benchmarks(self) -> tuple[str, ...]:
-        """Names of the benchmarks that have a row, those with most rows first; the self-test last."""
-        names = {row.benchmark for row in self.rows}
-        return tuple(sorted(names, key=lambda name: (name == SELF_TEST, -len(self.of(name)), name)))
+        """Names of the benchmarks that have a row: those with a measured one first, then those with most rows; the self-test last."""
+        counts = Counter(row.benchmark for row in self.rows)
+        measured = {row.benchmark for row in self.rows if row.status == "measured"}
+        return tuple(sorted(counts, key=lambda name: (name == SELF_TEST, name not in measured, -counts[name], name)))
 
     def of(self, benchmark: str) -> tuple[Row, ...]:
         """The rows of one benchmark, best first."""
         return tuple(row for row in self.rows if row.benchmark == benchmark)
+
+    def model(self, name: str) -> tuple[Row, ...]:
+        """The rows of one model, measured ones first."""
+        return tuple(sorted((row for row in self.rows if row.model == name), key=lambda row: row.status != "measured"))
 
     def to_frame(self) -> pd.DataFrame:
         """One line a row, the interval as two columns (low, high) in percent."""
@@ -91,17 +114,24 @@ def interval_of(accuracy: float, images: int) -> tuple[float, float] | None:
     return 100 * low, 100 * high
 
 
-def p_value(a: Row, b: Row, correct: Correct) -> float:
-    """Of the difference between two rows: McNemar's test where both were measured here on the same images, else the two-proportion z-test.
+def p_values(row: Row, others: Sequence[Row], correct: Correct) -> NDArray[np.float64]:
+    """Of the difference of a row to each other: McNemar's test where both were measured here on the same images, else the two-proportion z-test.
 
     The second is for independent samples, since two papers publish no common record of each image; it needs a wider gap than McNemar's.
     """
-    if (a.benchmark, a.protocol) == (b.benchmark, b.protocol) and a.id in correct and b.id in correct:
-        return mcnemar(correct[a.id], correct[b.id]).p_value
-    n, m = a.num_images, b.num_images
-    pooled = (a.accuracy * n + b.accuracy * m) / 100 / (n + m)
-    spread = math.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
-    return math.erfc(abs(a.accuracy - b.accuracy) / 100 / spread / math.sqrt(2)) if spread else 1.0
+    from scipy.special import erfc  # not before it is needed: it would take a third of a second of the start
+
+    n, m = row.num_images, np.array([other.num_images for other in others])
+    accuracy = np.array([other.accuracy for other in others])
+    pooled = (row.accuracy * n + accuracy * m) / 100 / (n + m)
+    spread = np.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = np.where(spread > 0, erfc(np.abs(row.accuracy - accuracy) / 100 / spread / math.sqrt(2)), 1.0)
+    if row.id in correct:
+        for place, other in enumerate(others):
+            if (row.benchmark, row.protocol) == (other.benchmark, other.protocol) and other.id in correct:
+                found[place] = mcnemar(correct[row.id], correct[other.id]).p_value
+    return found
 
 
 def grouped(rows: Sequence[Row], correct: Correct) -> tuple[Row, ...]:
@@ -110,20 +140,43 @@ def grouped(rows: Sequence[Row], correct: Correct) -> tuple[Row, ...]:
     Disputed rows and rows without a known size belong to no group, so a number nobody could repeat does not head one.
     """
     ordered = sorted(rows, key=lambda row: (-row.accuracy, row.model, row.id))
-    compared = {str(place): row for place, row in enumerate(ordered) if row.status != "disputed" and row.num_images > 0}
-    groups, _ = tie_groups(tuple(compared), lambda a, b: p_value(compared[a], compared[b], correct))
-    letters = {place: chr(ord("a") + min(group - 1, 25)) for place, group in groups.items()}
-    return tuple(replace(row, tie_group=letters.get(str(place), "")) for place, row in enumerate(ordered))
+    places = [place for place, row in enumerate(ordered) if row.status != "disputed" and row.num_images > 0]
+    compared = [ordered[place] for place in places]
+    groups = tie_groups_of_many(lambda place: p_values(compared[place], compared[place + 1 :], correct), len(compared))
+    letters = dict(zip(places, map(letter, groups), strict=True))
+    return tuple(replace(row, tie_group=letters.get(place, "")) for place, row in enumerate(ordered))
+
+
+def letter(group: int) -> str:
+    """1 -> a, 26 -> z, 27 -> aa, as spreadsheets count columns.
+
+    >>> [letter(group) for group in (1, 26, 27)]
+    ['a', 'z', 'aa']
+    """
+    text = ""
+    while group:
+        group, rest = divmod(group - 1, 26)
+        text = chr(ord("a") + rest) + text
+    return text
+
+
+def priced(row: Row) -> Row:
+    """The row with what its architecture costs; unchanged for a network that is not ours."""
+    costs = load_costs()
+    found = costs.of.get(row.architecture)
+    if found is None:
+        return row
+    return replace(row, parameters=row.parameters or found.parameters, flops=found.flops, speed=costs.speed(row.architecture))
 
 
 def claimed_row(claim: Claim) -> Row:
     """A published number as a row."""
     known = TEST_SETS[claim.benchmark]
-    return Row(
+    return priced(Row(
         model=claim.model, benchmark=claim.benchmark, title=known.title, protocol="not stated" if known.note else "standard", accuracy=claim.accuracy,
         interval=interval_of(claim.accuracy, known.images), status=claim.status, source=claim.source, link=claim.link, num_images=known.images,
-        epoch_selection=claim.epoch_selection,
-    )  # fmt: skip
+        epoch_selection=claim.epoch_selection, epoch_source=claim.epoch_source, architecture=claim.architecture,
+    ))  # fmt: skip
 
 
 def measured_row(record: Record) -> Row:
@@ -131,14 +184,17 @@ def measured_row(record: Record) -> Row:
     confusion = np.array(record.confusion)
     accuracy = 100 * metrics.accuracy(confusion)
     known = TEST_SETS.get(record.benchmark)
-    return Row(
+    calibration, robustness = calibration_error(record.reliability), record.analyses.get("robustness", {}).get("mean_corruption_accuracy")
+    return priced(Row(
         model=record.model, benchmark=record.benchmark, title=known.title if known else record.benchmark, protocol=record.protocol, accuracy=accuracy,
         interval=interval_of(accuracy, record.num_images), status="measured", source=record.source or "measured by this project",
         link=record.paper or record.code or _hub_link(record.source), num_images=record.num_images, epoch_selection=record.epoch_selection,
         training_data=record.training_data, mean_class_accuracy=100 * metrics.mean_class_accuracy(confusion),
-        macro_f1=100 * metrics.macro_f1(confusion), parameters=record.parameters or None, weights_sha256=record.weights_sha256,
+        macro_f1=100 * metrics.macro_f1(confusion), calibration_error=None if calibration is None else 100 * calibration,
+        corrupted=None if robustness is None else 100 * robustness, architecture=record.architecture, parameters=record.parameters or None,
+        weights_sha256=record.weights_sha256,
         submitted_by=record.submitted_by, finished=record.finished, id=record.id,
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
 def _hub_link(source: str) -> str:
@@ -149,10 +205,13 @@ def _hub_link(source: str) -> str:
 
 def make_board(claims: Iterable[Claim], records: Iterable[Record], correct: Correct | None = None) -> Board:
     """One table of both; of several records with the same id the first counts. correct: result id -> (N,) whether each image was right."""
-    measured = {record.id: measured_row(record) for record in reversed(list(records))}
-    rows = [*map(claimed_row, claims), *measured.values()]
+    known = {record.id: record for record in reversed(list(records))}
+    rows = [*map(claimed_row, claims), *map(measured_row, known.values())]
     names = dict.fromkeys([*TEST_SETS, *sorted({row.benchmark for row in rows})])
-    return Board(tuple(row for name in names for row in grouped([row for row in rows if row.benchmark == name], correct or {})))
+    of: dict[str, list[Row]] = {name: [] for name in names}
+    for row in rows:
+        of[row.benchmark].append(row)
+    return Board(tuple(row for some in of.values() for row in grouped(some, correct or {})), known)
 
 
 def load_board(folder: Path = RESULTS_FOLDER, records: Iterable[Record] = (), correct: Correct | None = None) -> Board:

@@ -43,7 +43,8 @@ TEST_SETS = {
 
 @dataclass(frozen=True)
 class Claim:
-    """A number somebody published. accuracy: percent. epoch_selection: on what the reported epoch was chosen; epoch_source: where that is seen."""
+    """A number somebody published. accuracy: percent. epoch_selection: on what the reported epoch was chosen; epoch_source: where that is seen.
+    architecture: ours of the same network, "" where there is none."""
 
     model: str
     benchmark: str
@@ -52,6 +53,7 @@ class Claim:
     source: str
     epoch_selection: str = "unknown"
     epoch_source: str = ""
+    architecture: str = ""
 
     def __post_init__(self) -> None:
         check_name(self.model, "model of a claim")

@@ -1,30 +1,68 @@
-"""Plotly figures of the board: marks differ in shape as well as colour, backgrounds are clear, so they read in light and dark and without colour."""
+"""Plotly figures of the board's rows: marks differ in shape as well as colour, backgrounds are clear, so they read in light and dark and without colour."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import plotly.graph_objects as go
 
 from leaderboard.board import Board, Row
+from leaderboard.compute import load_costs
 
 # Okabe and Ito's colours that keep a contrast of 3:1 on white and on near-black.
-MARKS = {
+MARKS: dict[str, dict[str, Any]] = {
     "measured": {"color": "#009e73", "symbol": "diamond", "size": 12},
     "claimed": {"color": "#0a7fc2", "symbol": "circle-open", "size": 10},
     "disputed": {"color": "#d55e00", "symbol": "x", "size": 10},
 }
 TEXT = "#7b7b7b"  # 4:1 on white and on near-black alike
 LINE = "rgba(128,128,128,0.3)"
+AXIS = {"gridcolor": LINE, "zeroline": False, "linecolor": LINE}
 ROW_PIXELS, FRAME_PIXELS = 26, 130
+MOST_NAMED, MOST_DRAWN = 30, 60  # points with their name beside them; rows of the interval figure
+HEIGHT = 460
 
 
-def accuracy_figure(board: Board, benchmark: str) -> go.Figure:
-    """Accuracy of every row of a benchmark with its 95 % interval, best on top; height in pixels set, since Gradio's hidden tabs have none.
+@dataclass(frozen=True)
+class Axis:
+    """What a model costs, as the x axis of a figure: the column, its words, the divisor, whether less is better."""
 
-    Raises ValueError when the board has no row of that benchmark.
-    """
+    column: str
+    words: str
+    unit: float
+    less_is_better: bool = True
+
+
+AXES = {
+    "parameters": Axis("parameters", "parameters (millions)", 1e6),
+    "flops": Axis("flops", "GFLOPs an image (two operations a multiply-add)", 1e9),
+    "speed": Axis("speed", "speed (POSTER++ = 1)", 1, less_is_better=False),
+}
+
+
+def layout(height: int, title: str = "") -> dict[str, Any]:
+    """What all figures share; the height in pixels is set, since Gradio's hidden tabs have none."""
+    return {
+        "height": height, "title": {"text": title, "font": {"size": 15}, "x": 0, "xref": "container", "xanchor": "left", "pad": {"l": 8}},
+        "margin": {"l": 8, "r": 16, "t": 56, "b": 48}, "legend": {"orientation": "h", "y": 1, "yanchor": "bottom", "x": 1, "xanchor": "right"},
+        "font": {"color": TEXT, "size": 13}, "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)",
+    }  # fmt: skip
+
+
+def rows_of(board: Board, benchmark: str) -> tuple[Row, ...]:
+    """The rows of a benchmark. Raises ValueError when the board has none."""
     rows = board.of(benchmark)
     if not rows:
         raise ValueError(f"the board has no row of {benchmark!r}; it has {', '.join(board.benchmarks)}")
+    return rows
+
+
+def accuracy_figure(board: Board, benchmark: str) -> go.Figure:
+    """Accuracy of every row of a benchmark with its 95 % interval, best on top, the first MOST_DRAWN of them. Raises ValueError without a row."""
+    everything = rows_of(board, benchmark)
+    rows = everything[:MOST_DRAWN]
     names = _unique_names(rows)
     figure = go.Figure()
     for status, mark in MARKS.items():
@@ -46,28 +84,105 @@ def accuracy_figure(board: Board, benchmark: str) -> go.Figure:
             text=[_hover(rows[i]) for i in chosen],
             hovertemplate="%{text}<extra></extra>",
         )  # fmt: skip
-    axis = {"gridcolor": LINE, "zeroline": False, "linecolor": LINE}
+    first = f", the first {len(rows)} of {len(everything):,}" if len(rows) < len(everything) else ""
     figure.update_layout(
-        height=FRAME_PIXELS + ROW_PIXELS * len(rows),
-        margin={"l": 8, "r": 16, "t": 56, "b": 48},
-        title={"text": f"{rows[0].title}: accuracy with 95 % interval", "font": {"size": 15}},
-        legend={"orientation": "h", "y": 1, "yanchor": "bottom", "x": 1, "xanchor": "right"},
-        font={"color": TEXT, "size": 13},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        xaxis={**axis, "title": {"text": "accuracy (%)"}},
-        yaxis={**axis, "categoryorder": "array", "categoryarray": names[::-1], "automargin": True},
+        **layout(FRAME_PIXELS + ROW_PIXELS * len(rows), f"{rows[0].title}: accuracy with 95 % interval{first}"),
+        xaxis={**AXIS, "title": {"text": "accuracy (%)"}},
+        yaxis={**AXIS, "categoryorder": "array", "categoryarray": names[::-1], "automargin": True},
     )
     return figure
 
 
+def cost_figure(board: Board, benchmark: str, name: str) -> go.Figure:
+    """Accuracy of a benchmark's rows against what they cost (a name of AXES), with the Pareto front of the undisputed ones. Raises ValueError."""
+    axis = AXES[name]
+    rows = [row for row in rows_of(board, benchmark) if getattr(row, axis.column) is not None]
+    figure = go.Figure()
+    best = front(rows, axis)
+    if best:
+        x, y = _steps(best, axis)
+        figure.add_scatter(x=x, y=y, mode="lines", name="Pareto front", line={"color": TEXT, "width": 1.5, "dash": "dot"}, hoverinfo="skip")
+    for status, mark in MARKS.items():
+        chosen = [row for row in rows if row.status == status]
+        if chosen:
+            ends = [row.interval or (row.accuracy, row.accuracy) for row in chosen]
+            figure.add_scatter(
+                x=[getattr(row, axis.column) / axis.unit for row in chosen], y=[row.accuracy for row in chosen], name=status,
+                mode="markers+text" if len(rows) <= MOST_NAMED else "markers", text=[_short(row, rows) for row in chosen], textposition="top right",
+                textfont={"size": 11}, marker={**mark, "line": {"width": 2, "color": mark["color"]}},
+                error_y={
+                    "type": "data", "symmetric": False, "thickness": 1, "width": 3, "color": mark["color"],
+                    "array": [high - row.accuracy for row, (_, high) in zip(chosen, ends, strict=True)],
+                    "arrayminus": [row.accuracy - low for row, (low, _) in zip(chosen, ends, strict=True)],
+                },
+                hovertext=[f"{_hover(row)}<br>{getattr(row, axis.column) / axis.unit:,.2f} {axis.words}" for row in chosen],
+                hovertemplate="%{hovertext}<extra></extra>", cliponaxis=False,
+            )  # fmt: skip
+    values = [getattr(row, axis.column) / axis.unit for row in rows] or [1.0]
+    title = rows_of(board, benchmark)[0].title
+    figure.update_layout(
+        **layout(HEIGHT, f"{title}: accuracy against {axis.words.split(' (')[0]}"),
+        xaxis={
+            **AXIS, "title": {"text": axis.words}, "range": _room(values, axis.column == "speed"), "type": "log" if axis.column == "speed" else "linear",
+            **({"dtick": "D2", "tickformat": "~g"} if axis.column == "speed" else {}),
+        },
+        yaxis={**AXIS, "title": {"text": "accuracy (%)"}, "automargin": True},
+    )  # fmt: skip
+    return figure
+
+
+def front(rows: Sequence[Row], axis: Axis) -> list[Row]:
+    """The undisputed rows that no other beats in accuracy at the same cost or less, cheapest first."""
+    sign = 1 if axis.less_is_better else -1
+    ordered = sorted((row for row in rows if row.status != "disputed"), key=lambda row: (sign * getattr(row, axis.column), -row.accuracy))
+    best: list[Row] = []
+    for row in ordered:
+        if not best or row.accuracy > best[-1].accuracy:
+            best.append(row)
+    return best
+
+
+def _steps(best: list[Row], axis: Axis) -> tuple[list[float], list[float]]:
+    """The front as a stair: between two of its models one gets the accuracy of the cheaper one."""
+    x, y = [], []
+    for place, row in enumerate(best):
+        if place:
+            x.append(getattr(row, axis.column) / axis.unit)
+            y.append(best[place - 1].accuracy)
+        x.append(getattr(row, axis.column) / axis.unit)
+        y.append(row.accuracy)
+    return x, y
+
+
+def _room(values: list[float], logarithmic: bool) -> list[float]:
+    """The range of an axis with room for names to the right."""
+    from math import log10
+
+    low, high = min(values), max(values)
+    if logarithmic:
+        return [log10(low) - 0.1, log10(high) + 0.35]
+    return [0, high * 1.25]
+
+
+def _short(row: Row, rows: Sequence[Row]) -> str:
+    """The model's name, once for points that lie on each other or nearly so."""
+    return f" {row.model}" if next(one for one in rows if one.model == row.model) is row else ""
+
+
+def setting() -> str:
+    """What the speeds hold for, in words."""
+    costs = load_costs()
+    return f"{costs.setting}, {costs.batch} images at a time"
+
+
 def _unique_names(rows: tuple[Row, ...]) -> list[str]:
-    """Model names for the axis; a name that stands twice carries its status or its place, so two points never share a line."""
+    """Model names for the axis; a name that stands twice carries its protocol or status, and its place, so two points never share a line."""
     seen: dict[str, int] = {}
     names = []
     for row in rows:
         seen[row.model] = seen.get(row.model, 0) + 1
-        names.append(row.model if seen[row.model] == 1 else f"{row.model} ({row.status}, {seen[row.model]})")
+        also = row.protocol if row.status == "measured" else row.status
+        names.append(row.model if seen[row.model] == 1 else f"{row.model} ({also}, {seen[row.model]})")
     return names
 
 

@@ -7,10 +7,11 @@ import logging
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from leaderboard.evidence import checked_analyses, checked_contract, checked_copies, checked_reliability
 from leaderboard.names import check_link, check_name, check_text
 from poster.labels import EXPRESSIONS
 
@@ -31,7 +32,8 @@ class Record:
     """A result and what the submitter said about the model.
 
     confusion[i][j]: images of class ``labels[i]`` predicted as ``labels[j]``. seconds: wall-clock of the evaluation.
-    predictions: name of the Parquet file beside the record, "" when none is kept. finished: ISO 8601, UTC.
+    predictions: name of the Parquet file beside the record, "" when none is kept. finished: ISO 8601, UTC. contract, reliability, analyses,
+    copies: what came with the result, checked and cut down by leaderboard/evidence.py; {} for none. fingerprint: of the data set's files.
     """
 
     id: str
@@ -56,6 +58,12 @@ class Record:
     dtype: str = ""
     seconds: float = 0.0
     finished: str = ""
+    fingerprint: str = ""
+    batch_size: int = 0
+    contract: Mapping[str, Any] = field(default_factory=dict)
+    reliability: Mapping[str, Any] = field(default_factory=dict)
+    analyses: Mapping[str, Any] = field(default_factory=dict)
+    copies: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_name(self.model, "model")
@@ -76,8 +84,13 @@ class Record:
         ):  # fmt: skip
             if not is_plain(value):
                 raise RecordError(f"{what} is not plain text of at most 300 characters")
-        if not is_count(self.version) or not is_count(self.parameters):
-            raise RecordError("version and parameters must be whole numbers, 0 or more")
+        if not is_count(self.version) or not is_count(self.parameters) or not is_count(self.batch_size):
+            raise RecordError("version, parameters and batch_size must be whole numbers, 0 or more")
+        if self.fingerprint and not is_sha256(self.fingerprint):
+            raise RecordError("the fingerprint is not 64 hexadecimal digits")
+        checks = (("contract", checked_contract), ("reliability", checked_reliability), ("analyses", checked_analyses), ("copies", checked_copies))
+        for name, check in checks:
+            object.__setattr__(self, name, check(getattr(self, name)))
         if not isinstance(self.seconds, (int, float)) or not math.isfinite(self.seconds) or self.seconds < 0:
             raise RecordError("seconds is not a finite number, 0 or more")
         if not self.labels or len(set(self.labels)) != len(self.labels) or not set(self.labels) <= set(EXPRESSIONS):
@@ -97,8 +110,12 @@ class Record:
         return sum(row[index] for index, row in enumerate(self.confusion))
 
     def to_dict(self) -> dict[str, Any]:
-        """What :meth:`from_dict` reads; JSON types only, tuples as lists, with the number of images for readers."""
-        return {**json.loads(json.dumps(asdict(self))), "num_images": self.num_images}
+        """What :meth:`from_dict` reads; JSON types only, tuples as lists, with the number of images for readers. Blocks there are none of are left out."""
+        found = json.loads(json.dumps(asdict(self)))
+        for name in ("contract", "reliability", "analyses", "copies"):
+            if not found[name]:
+                del found[name]
+        return {**found, "num_images": self.num_images}
 
     @classmethod
     def from_dict(cls, data: Any, id: str = "", model: str = "") -> Record:
@@ -108,7 +125,11 @@ class Record:
         """
         if not isinstance(data, dict):
             raise RecordError("not a JSON object")
-        known = {field.name for field in fields(cls)}
+        known = {one.name for one in fields(cls)}
+        if isinstance(found := data.get("diagnosis"), dict) and "copies" not in data:
+            data = {**data, "copies": found.get("copies")}
+        if not data.get("architecture") and isinstance(found := data.get("contract"), dict):
+            data = {**data, "architecture": found.get("architecture")}
         values = {"id": id, "model": model, **{name: value for name, value in data.items() if name in known and value is not None}}
         values["predictions"] = Path(str(values.get("predictions", ""))).name
         try:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.ties import holm, standings
+from eval.ties import holm, standings, tie_groups, tie_groups_of_many
 
 
 def plain_holm(p_values: list[float]) -> list[float]:
@@ -41,3 +41,12 @@ def test_rows_that_cannot_be_told_apart_share_a_group():
 def test_one_row_is_a_group():
     assert [(row.rank, row.group) for row in standings(rows(0.5))] == [(1, 1)]
     assert standings({}) == []
+
+
+@given(st.integers(0, 9), st.data())
+def test_the_groups_of_many_rows_are_those_of_few(count, data):
+    values = st.one_of(st.floats(0, 1), st.floats(0, 0.06), st.floats(0, 0.002), st.sampled_from([0.0, 0.01, 0.05 / 36, 0.05]))
+    p = np.array(data.draw(st.lists(st.lists(values, min_size=count, max_size=count), min_size=count, max_size=count))).reshape(count, count)
+    names = [str(place) for place in range(count)]
+    expected, _ = tie_groups(names, lambda a, b: float(p[int(a), int(b)]))
+    assert tie_groups_of_many(lambda row: p[row, row + 1 :], count) == [expected[name] for name in names]
