@@ -1,96 +1,142 @@
 """Where a decision came from: relevance maps over the face, drawn only from values that belong to places.
 
-Two sources. ``features``: the image stream's maps at every stage, each value weighted by its positive gradient (LayerCAM,
-Jiang et al. 2021). ``attention``: POSTER++'s cross-attention at each level, weighted by its gradient (Chefer et al. 2021) and
-summed over the landmark queries, so that an image place counts by what the decision read from it. POSTER's 49 image tokens are
-five whole channels each, not places, and are never drawn; its landmark stream's attention is over real places and is.
+Sources, each for any class and at any level (0 is the finest); docs/heatmaps.md says what they measure:
+
+``integrated``: gradients summed on the way from the blurred picture to the picture (Integrated Gradients), at the pixels and at the image
+stream's maps. The only source that also says what speaks AGAINST the class; the default, since it measures best on the shipped model.
+``features``: the image stream's maps, each value times its positive gradient (LayerCAM, Jiang et al. 2021).
+``landmarks``: the same for the landmark stream's maps (POSTER and POSTER++; of POSTER's only the last map is read).
+``attention``: POSTER++'s cross-attention at each level, weighted by its gradient and summed over the landmark queries, so that an image place counts
+by what the decision read from it; POSTER's attention of image queries over landmark places.
+``relevance``: the whole model. POSTER++: Chefer's rules from the class token through the transformer and the cross-attention of each level, times
+the gradient-weighted maps of the image stream. POSTER: its landmark attention, and gradients at the image stream's last map.
+``steering``: POSTER++'s landmark stream by the same rules: how much of the decision each landmark place steered as a query.
+
+POSTER's 49 image tokens are five whole channels each, not places, and are never drawn.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from poster.backbones import AdaFace
+from poster import attention_rules as rules
+from poster.attention_taps import attention_maps, image_maps, landmark_maps, values_and_gradients
 from poster.errors import CheckpointError
 from poster.poster_v1 import TOKENS, PosterV1
 from poster.poster_v2 import PosterV2
 
-SOURCES = ("features", "attention")
-Pick = Callable[[object], Tensor | list[Tensor]]
+DEFAULT = "integrated"
+SOURCES = ("integrated", "features", "landmarks", "attention", "relevance", "steering")
+POINTS = 4  # pictures between the blurred and the whole one; 8 measure no better
+PATH_BLUR = 1 / 8  # of the side: the standard deviation of the blurred picture, which has a face's outline and no expression
+PIXEL_BLUR = 1 / 32  # of the side: what single pixels say is noisy, what patches of some pixels say is not
+AGAINST = 0.02  # the part of a heatmap's scale below which values speak against the class, in their order
 
 
-def relevance(model: nn.Module, images: Tensor, targets: Tensor | None = None, source: str = "features") -> list[Tensor]:
-    """What speaks for class ``targets`` (N,) (default: the predicted one), one map (N, h, w) a level, not negative, not normalised.
+def sources(model: nn.Module) -> tuple[str, ...]:
+    """What can be drawn for this model. Raises CheckpointError for a recognition backbone, whose output is no expression."""
+    image_maps(model)
+    if isinstance(model, PosterV2):
+        return SOURCES
+    return SOURCES[:-1] if isinstance(model, PosterV1) else ("integrated", "features")
 
-    images: (N, 3, S, S) as the model is fed. Raises CheckpointError for a source the model does not have.
+
+def relevance(model: nn.Module, images: Tensor, targets: Tensor | None = None, source: str = DEFAULT) -> list[Tensor]:
+    """What speaks for class ``targets`` (N,) (default: the predicted one), one map (N, h, w) a level, finest first, not normalised.
+
+    images: (N, 3, S, S) as the model is fed. Not negative, except for "integrated", where negative values speak against the class.
+    Raises CheckpointError for a source the model does not have.
     """
-    with torch.enable_grad(), _watch(_taps(model, source)) as seen:
-        logits = model(images.requires_grad_())
-        targets = logits.argmax(dim=1) if targets is None else targets
-        gradients = torch.autograd.grad(logits.gather(1, targets[:, None]).sum(), seen)
-    maps = [(gradient.clamp_min(0) * value).detach() for gradient, value in zip(gradients, seen, strict=True)]
+    source = DEFAULT if source == "default" else source
+    if source not in (known := sources(model)):
+        raise CheckpointError(f"{type(model).__name__} has no relevance from {source!r}; known are default, {', '.join(known)}")
+    if targets is None:
+        with torch.no_grad():
+            targets = model(images).argmax(dim=1)
+    if source == "integrated":
+        return _integrated(model, images, targets)
     if source == "features":
-        return [m.sum(dim=1).clamp_min(0) for m in maps]
-    return _attention_maps(model, maps)
+        return _positive(*values_and_gradients(model, images, targets, image_maps(model)))
+    if source == "landmarks":
+        return _positive(*values_and_gradients(model, images, targets, landmark_maps(model)))
+    if isinstance(model, PosterV1):
+        return _poster(model, images, targets, whole=source == "relevance")
+    assert isinstance(model, PosterV2)
+    if source == "attention":
+        values, gradients = values_and_gradients(model, images, targets, attention_maps(model))
+        keys = [rules.weighted(value, gradient).sum(dim=1) for value, gradient in zip(values[:-1], gradients[:-1], strict=True)]
+        return [one.view(-1, side, side) for one, side in zip(keys, model.sides, strict=True)]
+    return _whole(model, images, targets, landmarks=source == "steering")
 
 
-def heatmap(model: nn.Module, images: Tensor, targets: Tensor | None = None, source: str = "features", level: int | None = None) -> Tensor:
+def heatmap(model: nn.Module, images: Tensor, targets: Tensor | None = None, source: str = DEFAULT, level: int | None = None) -> Tensor:
     """(N, 3, S, S) -> (N, S, S) in 0..1: the levels of :func:`relevance`, each scaled to a maximum of 1, enlarged and averaged; or one of them.
 
-    level: 0 for the finest. Raises CheckpointError for a source or a level the model does not have.
+    level: 0 for the finest. What speaks against the class, where a source knows it, has values below AGAINST, the strongest opponent 0.
+    Raises CheckpointError for a source or a level the model does not have.
     """
     side = images.shape[-1]
-    total = torch.zeros(images.shape[0], side, side)
     levels = relevance(model, images, targets, source)
     if level is not None and not 0 <= level < len(levels):
         raise CheckpointError(f"{type(model).__name__} has {len(levels)} levels of {source!r}, counted from 0; there is no level {level}")
+    total = images.new_zeros((images.shape[0], side, side))
     for one in levels if level is None else [levels[level]]:
-        one = one / one.amax(dim=(1, 2), keepdim=True).clamp_min(1e-12)
+        one = one / one.abs().amax(dim=(1, 2), keepdim=True).clamp_min(1e-12)
         total += F.interpolate(one[:, None].float(), size=(side, side), mode="bilinear", align_corners=False)[:, 0]
-    return total / total.amax(dim=(1, 2), keepdim=True).clamp_min(1e-12)
+    lowest, highest = total.amin(dim=(1, 2), keepdim=True), total.amax(dim=(1, 2), keepdim=True).clamp_min(1e-12)
+    if not bool((lowest < 0).any()):
+        return total / highest
+    against = AGAINST * (1 - total / lowest.clamp_max(-1e-12))
+    return torch.where(total > 0, AGAINST + (1 - AGAINST) * total / highest, against)
 
 
-def _taps(model: nn.Module, source: str) -> list[tuple[nn.Module, Pick]]:
-    """The modules to listen to, and how to take the wanted tensor out of what they return."""
-    if source == "features" and isinstance(model, (PosterV1, PosterV2, AdaFace)):
-        stream = model.trunk if isinstance(model, AdaFace) else model.image_stream
-        return [(stream, lambda maps: maps[-3:])]
-    if source == "attention" and isinstance(model, PosterV2):
-        return [(level.attn.attn_drop, lambda value: value) for level in model.levels]
-    if source == "attention" and isinstance(model, PosterV1):
-        return [(block.large.attn_landmark.attn_drop, lambda value: value) for block in model.blocks]
-    raise CheckpointError(f"{type(model).__name__} has no relevance from {source!r}; known are {', '.join(SOURCES)}, attention for POSTER and POSTER++ only")
+def _positive(values: list[Tensor], gradients: list[Tensor]) -> list[Tensor]:
+    """LayerCAM of every tapped map; the images, last in both lists, are left out."""
+    pairs = zip(values[:-1], gradients[:-1], strict=True)
+    return [rules.gradient_times_value(value, gradient.clamp_min(0)).clamp_min(0) for value, gradient in pairs]
 
 
-def _attention_maps(model: nn.Module, maps: list[Tensor]) -> list[Tensor]:
-    if isinstance(model, PosterV1):
-        # Every block attends over the same 7 x 7 landmark places; key 0 is their mean and no place.
-        total = torch.stack([m.mean(dim=1).sum(dim=1)[:, 1:TOKENS] for m in maps]).sum(dim=0)
-        return [total.view(-1, 7, 7)]
-    per_key = [m.mean(dim=1).sum(dim=1) for m in maps]
-    return [keys.view(len(keys), side, side) for keys, side in zip(per_key, model.sides, strict=True)]
+def _integrated(model: nn.Module, images: Tensor, targets: Tensor) -> list[Tensor]:
+    """Pixels, then the image stream's two finer maps: what changed from the blurred picture times the mean gradient on the way, signed."""
+    taps, side = image_maps(model), images.shape[-1]
+    start = rules.blurred(images, PATH_BLUR * side)
+    ends, _ = values_and_gradients(model, images, targets, taps)
+    begins, _ = values_and_gradients(model, start, targets, taps)
+    sums = [torch.zeros_like(value) for value in ends]
+    for point in range(POINTS):
+        way = (point + 0.5) / POINTS
+        _, gradients = values_and_gradients(model, start.lerp(images, way), targets, taps)
+        sums = [total + gradient / POINTS for total, gradient in zip(sums, gradients, strict=True)]
+    *maps, pixels = [rules.gradient_times_value(end - begin, mean) for end, begin, mean in zip(ends, begins, sums, strict=True)]
+    return [rules.blurred(pixels[:, None], PIXEL_BLUR * side)[:, 0], *maps[:2]]
 
 
-@contextmanager
-def _watch(taps: list[tuple[nn.Module, Pick]]) -> Iterator[list[Tensor]]:
-    """Collect the tapped tensors of the forward pass made inside, in order; no state stays behind in the model."""
-    seen: list[Tensor] = []
+def _poster(model: PosterV1, images: Tensor, targets: Tensor, whole: bool) -> list[Tensor]:
+    """POSTER: [landmark attention (N, 7, 7)], before it the image stream's last map (N, 14, 14) for the whole model."""
+    stream = image_maps(model)
+    values, gradients = values_and_gradients(model, images, targets, [*stream, *attention_maps(model)])
+    # Every block attends over the same 7 x 7 landmark places; key 0 is their mean and no place.
+    keys = [rules.weighted(value, gradient).sum(dim=1)[:, 1:TOKENS] for value, gradient in zip(values[3:-1], gradients[3:-1], strict=True)]
+    attention = torch.stack(keys).sum(dim=0).view(-1, 7, 7)
+    return [rules.gradient_times_value(values[2], gradients[2]).clamp_min(0), attention] if whole else [attention]
 
-    def listener(pick: Pick) -> Callable[[nn.Module, object, object], None]:
-        def hear(_module: nn.Module, _inputs: object, output: object) -> None:
-            value = pick(output)
-            seen.extend(value if isinstance(value, list) else [value])
 
-        return hear
-
-    handles = [module.register_forward_hook(listener(pick)) for module, pick in taps]
-    try:
-        yield seen
-    finally:
-        for handle in handles:
-            handle.remove()
+def _whole(model: PosterV2, images: Tensor, targets: Tensor, landmarks: bool) -> list[Tensor]:
+    """POSTER++ by Chefer's rules: the image stream's maps (three sides), or the landmark stream's places, weighted by what became of them."""
+    taps = [*image_maps(model), *attention_maps(model), *((block.attn.attn_drop, lambda value: [value]) for block in model.blocks)]
+    values, gradients = values_and_gradients(model, images, targets, taps)
+    attention = [rules.weighted(value, gradient) for value, gradient in zip(values[3:-1], gradients[3:-1], strict=True)]
+    coarse = model.sides[2]
+    read = rules.through_blocks(attention[3:])[:, 0, 1:].unflatten(1, (3, coarse, coarse))  # by the class token, of each level's tokens
+    maps = []
+    for level, side in enumerate(model.sides):
+        image, landmark = rules.through_cross_attention(rules.spread(read[:, level], side), attention[level])
+        if landmarks:
+            maps.append(landmark.view(-1, side, side))
+            continue
+        value = rules.gradient_times_value(values[level], gradients[level]).clamp_min(0)
+        weight = F.interpolate(image.view(-1, 1, side, side), size=value.shape[1:], mode="bilinear", align_corners=False)[:, 0]
+        maps.append(weight * value)
+    return maps
