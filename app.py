@@ -11,7 +11,8 @@ from space.settings import Settings, prepare_environment
 
 def main() -> int:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
-    logging.getLogger("space").setLevel(logging.INFO)
+    for ours in ("space", "leaderboard"):
+        logging.getLogger(ours).setLevel(logging.INFO)
     prepare_environment()
     try:
         settings = Settings.from_environment()

@@ -7,7 +7,6 @@ where the machine is full or broken, {"broken": "..."}.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import sys
@@ -17,10 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from leaderboard.process import BROKEN
 from poster.errors import DataError, InputError
 
-PROBE_IMAGES = 16
-BROKEN = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)  # the disk's fault, not the checkpoint's
+PROBE_EACH = 2  # schematic faces of each of the eight expressions: sixteen
 Say = Callable[[dict[str, Any]], None]
 
 
@@ -39,6 +38,9 @@ def main() -> int:
     except InputError as error:
         from eval.benchmark import BenchmarkError
 
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno in BROKEN:  # the data set's cache does not fit on the disk
+            say({"broken": str(error)})
+            return 1
         say({"refused": str(error), "fault": "ours" if isinstance(error, DataError | BenchmarkError) else "submitter"})
         return 2
     except OSError as error:
@@ -76,7 +78,8 @@ def score(say: Say, weights: str, benchmark: str, protocol: str, data: str, devi
 def probe(say: Say, weights: str, device: str) -> dict[str, Any]:
     """Sixteen schematic faces through the model: does it run, are its outputs numbers, do they depend on the picture, how fast is it.
 
-    Returns seconds_per_image, answers (different most probable labels), spread (largest difference of a probability between two pictures).
+    Returns seconds_per_image, answers (different most probable labels), spread (largest difference of a probability between two pictures),
+    predictions (for each picture in turn the most probable label and its probability).
     """
     import poster
     from eval.inference import Compute, ScoringError, infer
@@ -90,8 +93,7 @@ def probe(say: Say, weights: str, device: str) -> dict[str, Any]:
     contract = model.contract
     if not contract.labels:
         raise ScoringError("the checkpoint is a recognition network without an expression head; submit one that outputs expressions")
-    images = sketch_set()
-    images = images.take(list(range(0, len(images), len(images) // PROBE_IMAGES))[:PROBE_IMAGES])
+    images = sketch_set(PROBE_EACH)
     pixels = decoded(images.source, inventory(images).fingerprint, contract.input_size, contract.interpolation, "whole")
     say({"progress": 0.5, "message": "running"})
     started = time.perf_counter()
@@ -105,7 +107,13 @@ def probe(say: Say, weights: str, device: str) -> dict[str, Any]:
     spread = float((probabilities.max(axis=0) - probabilities.min(axis=0)).max())
     if spread < 1e-4:
         raise ScoringError("the model gives the same probabilities for every picture, so its weights are not those of a trained network; check the file")
-    return {"seconds_per_image": seconds / len(pixels), "answers": len(set(probabilities.argmax(axis=1).tolist())), "spread": spread}
+    best = probabilities.argmax(axis=1).tolist()
+    return {
+        "seconds_per_image": seconds / len(pixels),
+        "answers": len(set(best)),
+        "spread": spread,
+        "predictions": [[contract.labels[index], float(row[index])] for index, row in zip(best, probabilities, strict=True)],
+    }
 
 
 TASKS: dict[str, Callable[..., dict[str, Any]]] = {"score": score, "probe": probe}

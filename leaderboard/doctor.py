@@ -12,7 +12,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
 from eval.availability import survey
-from leaderboard.config import Config
+from leaderboard.config import Config, results_token
 from leaderboard.migrations import LATEST
 from leaderboard.status import waiting_jobs, worker_lines
 from leaderboard.store import Store, open_store
@@ -101,10 +101,9 @@ def _model() -> Finding:
 
 
 def _publication(config: Config) -> Finding:
-    token = os.environ.get("FER_RESULTS_TOKEN") or os.environ.get("HF_TOKEN")
     mend = ""
     if not config.results_repo:
         mend = "Results stay on this machine; set FER_RESULTS_REPO=ORGANISATION/NAME to publish them."
-    elif not token:
+    elif not results_token():
         mend = f"Results for {config.results_repo} wait in the outbox; set FER_RESULTS_TOKEN to a token that may write it."
     return Finding("publication", not mend, config.results_repo, mend)

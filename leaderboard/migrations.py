@@ -40,6 +40,8 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
             name TEXT PRIMARY KEY, host TEXT NOT NULL, device TEXT NOT NULL, started DOUBLE PRECISION NOT NULL, seen DOUBLE PRECISION NOT NULL,
             job TEXT NOT NULL DEFAULT '')""",
     ),
+    # Which benchmarks a worker has the data of, so that a job nobody can take looks different from one that waits its turn.
+    4: ("ALTER TABLE workers ADD COLUMN benchmarks TEXT NOT NULL DEFAULT ''",),
 }
 LATEST = max(MIGRATIONS)
 _LOCK = 0x706F73746572  # any number that means this schema to PostgreSQL's advisory locks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import queue
@@ -20,6 +21,9 @@ from leaderboard.config import ROOT
 COMMAND = (sys.executable, "-m", "leaderboard.child")
 MAX_LINE = 64 * 1024
 LOG_TAIL = 2000
+
+# The machine's fault, not the checkpoint's: a disk that is full, over its quota, broken, closed or read-only, a limit on files or processes.
+BROKEN = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.EAGAIN))
 
 # All that a child gets of the worker's environment: where programs and libraries lie, which devices there are, how many threads to use, the cache.
 PASSED_ON = (

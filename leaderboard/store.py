@@ -20,7 +20,8 @@ from sqlalchemy.sql.functions import GenericFunction
 from leaderboard.migrations import LATEST, migrate
 from poster.errors import InputError
 
-BUSY_SECONDS = 20  # how long a writer waits for another on SQLite before it gives up
+BUSY_SECONDS = 20  # how long a writer waits for another before it gives up
+IDLE_SECONDS = 30  # how long PostgreSQL lets a silent client, frozen or cut off, hold its locks
 
 metadata = MetaData()
 
@@ -47,7 +48,7 @@ jobs = _table(
 users = Table("users", metadata, Column("name", Text, primary_key=True))
 charges = Table("charges", metadata, Column("job", Text), Column("username", Text), Column("at", Double))
 results = _table("results", "id job record published_commit", "token", "created published")
-workers = _table("workers", "name host device job", "", "started seen")
+workers = _table("workers", "name host device job benchmarks", "", "started seen")
 schema_version = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
 
 
@@ -124,9 +125,18 @@ def open_store(url: str) -> Store:
         store.migrate()
     except DBAPIError as error:
         store.close()
-        name = make_url(url).render_as_string(hide_password=True)
-        raise InputError(f"The database {name} does not answer as one; start it, or set FER_DATABASE_URL to the one to use.") from error
+        raise InputError(f"The database {public_name(url)} does not answer as one ({reason(error)}); start it, or set FER_DATABASE_URL to another.") from error
     return store
+
+
+def public_name(url: str) -> str:
+    """The database's URL without its password."""
+    return make_url(url).render_as_string(hide_password=True)
+
+
+def reason(error: DBAPIError) -> str:
+    """What the database said, in one line, without the statement and its values."""
+    return (str(error.orig).strip() or type(error.orig).__name__).splitlines()[-1][:160].rstrip(".")
 
 
 def is_outage(error: DBAPIError) -> bool:
@@ -134,7 +144,7 @@ def is_outage(error: DBAPIError) -> bool:
     if error.connection_invalidated or isinstance(error, OperationalError):
         return True
     state = getattr(error.orig, "sqlstate", None) or ""
-    return state[:2] in ("08", "53", "57", "58") or state in ("40001", "40P01")
+    return state[:2] in ("08", "25", "53", "57", "58") or state in ("40001", "40P01")
 
 
 def _engine(url: str) -> Engine:
@@ -148,8 +158,11 @@ def _engine(url: str) -> Engine:
         return _sqlite_engine(parsed.render_as_string(hide_password=False), parsed.database)
     if kind != "postgresql":
         raise InputError(f"FER_DATABASE_URL names {kind}; sqlite and postgresql are spoken here.")
+    # A client that is frozen or cut off loses its locks, one that waits for them gives up, and one whose server vanished hears of it.
+    limits = f"-c idle_in_transaction_session_timeout={IDLE_SECONDS}s -c lock_timeout={BUSY_SECONDS}s"
+    network = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
     try:
-        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, connect_args={"connect_timeout": 10})
+        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, connect_args={"options": limits, **network})
     except ModuleNotFoundError as error:
         raise InputError("PostgreSQL needs the package psycopg; install it with: pip install -r requirements-cluster.txt") from error
 
@@ -157,7 +170,10 @@ def _engine(url: str) -> Engine:
 def _sqlite_engine(url: str, file: str | None) -> Engine:
     if not file or file == ":memory:":
         raise InputError("FER_DATABASE_URL must name a file for SQLite, such as sqlite:////folder/leaderboard.db.")
-    Path(file).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"The folder {Path(file).parent} cannot be made ({error.strerror}); set FER_DATA to one that can be written.") from error
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
 
     @event.listens_for(engine, "connect")

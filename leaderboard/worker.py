@@ -5,53 +5,56 @@ Whatever happens to this process, the job is safe: until ``finish`` commits noth
 
 from __future__ import annotations
 
-import json
 import logging
 import os
+import secrets
 import shutil
 import signal
 import socket
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.exc import DBAPIError
 
-from leaderboard import jobs
+from leaderboard import lease
+from leaderboard.accepted import WeightsMissing, load_submission, obtain_weights
 from leaderboard.config import Config
-from leaderboard.jobs import Cancelled, Fault, Job, LeaseLost
-from leaderboard.names import sentence
-from leaderboard.process import COMMAND, Child, Ended
-from leaderboard.record import Record, RecordError
-from leaderboard.store import Store, db_now, is_outage, new_id, results, upsert, workers
-from leaderboard.submission import Submission, WeightsMissing, forget_weights, load_submission, obtain_weights
+from leaderboard.fetch import HubUnavailable
+from leaderboard.held import LOOK_SECONDS, Held
+from leaderboard.jobs import Fault, Job
+from leaderboard.lease import Cancelled, LeaseLost
+from leaderboard.process import BROKEN, COMMAND, Child, Ended
+from leaderboard.quota import duration
+from leaderboard.record import Record
+from leaderboard.store import Store, db_now, is_outage, reason, results, upsert, workers
+from leaderboard.tidy import forget_weights, tidy
+from leaderboard.verdict import read_verdict
+from leaderboard.workplace import Workplace
 from poster.errors import InputError
 
 log = logging.getLogger(__name__)
 
 ENGINES = ("local", "ray")
 POLL_SECONDS = 2.0  # between looks at an empty queue
-LOOK_SECONDS = 1.0  # between looks at a running child and at its job's row
-NEWS_SECONDS = 2.0  # between beats that only tell how far the job is
-REST_SECONDS = 30.0  # after the disk failed
-GRACE_SECONDS = 20.0  # a worker told to stop lets its job go on so long
+REST_SECONDS = 30.0  # after the disk or the Hub failed
+GRACE_SECONDS = 8.0  # a worker told to stop lets its job go on so long; whoever stops containers waits ten before killing
+TIDY_SECONDS = 3600.0  # between two looks for what was left behind
+FORGET_SECONDS = 86400.0  # a worker silent so long is no longer listed
 
 
 class HandBack(Exception):
     """The worker stops and puts the job back."""
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What the child said of a job: the record and the predictions file, or a refusal."""
+class Overdue(Exception):
+    """The evaluation takes longer than any may."""
 
-    record: Record | None = None
-    predictions: Path | None = None
-    fault: Fault = Fault.OURS
-    sentence: str = ""
+
+class MachineTrouble(Exception):
+    """A full or broken disk: this machine's affair, no try of the job."""
 
 
 class Worker:
@@ -69,10 +72,12 @@ class Worker:
         after_result: Callable[[], None] | None = None,
     ) -> None:
         self.store, self.config, self.benchmarks, self.device, self.command, self.engine = store, config, benchmarks, device, command, engine
-        self.name = f"{socket.gethostname()}-{os.getpid()}"
+        self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
+        self.workplace = Workplace(config.data, self.name)
         self.after_result = after_result
         self.stop_at = float("inf")
-        self._said = 0.0
+        self._said: float | None = None
+        self._tidied: float | None = None
 
     def stop(self, grace: float = GRACE_SECONDS) -> None:
         """Take no more jobs; let the present one go on for ``grace`` seconds, then hand it back. Safe in a signal handler: it takes no lock."""
@@ -84,16 +89,16 @@ class Worker:
 
     def run(self, once: bool = False) -> None:
         """Work until told to stop; with ``once`` until the queue is empty."""
-        self._clean()
         log.info("worker %s on %s for %s", self.name, self.device, "every benchmark" if self.benchmarks is None else ", ".join(self.benchmarks))
         while not self.is_stopping:
             try:
+                self._tidy()
                 self._say_alive("")
-                job = jobs.claim(self.store, self.config, self.name, self.benchmarks)
+                job = lease.claim(self.store, self.config, self.name, self.benchmarks)
             except DBAPIError as error:
                 if not is_outage(error):
                     raise
-                log.warning("the database does not answer; trying again")
+                log.warning("the database does not answer (%s); trying again", reason(error))
                 self._pause(POLL_SECONDS)
                 continue
             if job is not None:
@@ -111,8 +116,8 @@ class Worker:
 
     def work(self, job: Job) -> None:
         """See one claimed job through. Never raises for what a job, the disk or the database does."""
-        folder = self._workplace() / f"{job.id}.{job.token}"
-        held = _Lease(self.store, self.config, job)
+        folder = self.workplace.folder / f"{job.id}.{job.token}"
+        held = Held(self.store, self.config, job)
         log.info("job %s: try %d of %d, %s/%s", job.id, job.tries, self.config.max_tries, job.benchmark, job.protocol)
         try:
             self._work(held, folder)
@@ -121,34 +126,49 @@ class Worker:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _work(self, held: _Lease, folder: Path) -> None:
+    def _work(self, held: Held, folder: Path) -> None:
         job = held.job
         try:
-            folder.mkdir(parents=True)
+            self.workplace.open()
+            folder.mkdir()
             self._evaluate(held, folder)
         except LeaseLost:
             raise
         except Cancelled:
             log.info("job %s: cancelled by its submitter", job.id)
-            held.end(lambda: jobs.stop(self.store, job))
+            held.insist(lambda: lease.stop(self.store, job))
+        except Overdue:
+            late = f"The evaluation was stopped after {duration(self.config.max_seconds)}, the longest one may take here; submit a smaller model."
+            self._fail(held, Fault.SUBMITTER, late)
         except HandBack:
             log.info("job %s: handed back", job.id)
-            held.end(lambda: jobs.release(self.store, job, "handed back by a worker that stopped"))
-        except OSError as error:  # a full or broken disk is this machine's affair: the job waits for a sound one, and this worker rests
-            log.error("job %s: handed back, this machine is not well: %s", job.id, error)
-            held.end(lambda: jobs.release(self.store, job, "handed back by a machine in trouble"))
+            held.insist(lambda: lease.release(self.store, job, "handed back by a worker that stopped"))
+        except (MachineTrouble, OSError) as error:
+            if isinstance(error, OSError) and error.errno not in BROKEN:
+                log.exception("job %s: the worker itself failed", job.id)
+                self._crashed(held, "the worker itself failed")
+                return
+            what = error.strerror if isinstance(error, OSError) else str(error)
+            log.error("job %s: handed back, this machine is not well: %s; resting %.0f s", job.id, what, REST_SECONDS)
+            held.insist(lambda: lease.release(self.store, job, f"waiting for a sound machine; the last one said: {what}"))
             self._pause(REST_SECONDS)
         except Exception:
             log.exception("job %s: the worker itself failed", job.id)
-            self._crashed(held, "the worker failed")
+            self._crashed(held, "the worker itself failed")
 
-    def _evaluate(self, held: _Lease, folder: Path) -> None:
+    def _evaluate(self, held: Held, folder: Path) -> None:
         job = held.job
+        look = self._looker(held)
+        submission = held.insist(lambda: load_submission(self.store, job.submission))
         try:
-            submission = load_submission(self.store, job.submission)
-            weights, sha256 = obtain_weights(self.config, submission, folder)
+            held.tell(0.0, "fetching the weights")
+            weights, sha256 = held.meanwhile(lambda: obtain_weights(self.config, submission, folder), look)
         except WeightsMissing as error:
             self._fail(held, Fault.OURS, str(error))
+            return
+        except HubUnavailable:
+            self._crashed(held, "the Hugging Face Hub did not answer")
+            self._pause(REST_SECONDS)
             return
         except InputError as error:
             self._fail(held, Fault.SUBMITTER, str(error))
@@ -157,26 +177,42 @@ class Worker:
             "task": "score", "weights": str(weights), "benchmark": job.benchmark, "protocol": job.protocol, "data": self.config.benchmarks,
             "device": self.device, "out": str(folder / "result.json"), "submission": submission.id, "engine": self.engine,
         }  # fmt: skip
-        answer = self._watch(held, task, folder)
+        answer = self._watch(held, task, folder, look)
         if isinstance(answer, Ended):
             log.warning("job %s: the evaluation %s\n%s", job.id, answer.how, answer.log)
             self._crashed(held, f"the evaluation {answer.how}")
             return
         if "broken" in answer:
-            raise OSError(str(answer["broken"]))
+            raise MachineTrouble(str(answer["broken"]))
         verdict = read_verdict(answer, submission, job, folder, sha256)
         if verdict.record is None:
             self._fail(held, verdict.fault, verdict.sentence)
             return
         self._keep(held, verdict.record, verdict.predictions)
-        forget_weights(self.store, self.config, submission)
+        try:
+            forget_weights(self.store, self.config, submission.stored_sha256)
+        except (DBAPIError, OSError) as error:
+            log.warning("the weights of submission %s stay for now: %s", submission.id, type(error).__name__)
         if self.after_result:
             self.after_result()
 
-    def _watch(self, held: _Lease, task: dict[str, Any], folder: Path) -> dict[str, Any] | Ended:
-        """Run the child to its end, beating; its last answer, or how it ended without one."""
-        child = Child(task, folder, self.command)
+    def _looker(self, held: Held) -> Callable[[], None]:
+        """What is done every second of a job: beat, tell that this worker is alive, and see whether it must stop."""
         deadline = time.monotonic() + self.config.max_seconds
+
+        def look() -> None:
+            held.look()
+            self._say_alive(held.job.id)
+            if time.monotonic() > deadline:
+                raise Overdue
+            if time.monotonic() > self.stop_at:
+                raise HandBack
+
+        return look
+
+    def _watch(self, held: Held, task: dict[str, Any], folder: Path, look: Callable[[], None]) -> dict[str, Any] | Ended:
+        """Run the child to its end, looking every second; its last answer, or how it ended without one."""
+        child = Child(task, folder, self.command)
         try:
             while True:
                 answer = child.wait(LOOK_SECONDS)
@@ -184,21 +220,15 @@ class Worker:
                     return answer
                 if answer is not None:
                     held.tell(float(answer.get("progress", 0.0)), str(answer.get("message", "")))
-                held.look()
-                self._say_alive(held.job.id)
-                if time.monotonic() > deadline:
-                    late = f"the evaluation was stopped after {self.config.max_seconds / 60:g} minutes, the longest one may take here"
-                    return {"refused": late, "fault": Fault.SUBMITTER.value}
-                if time.monotonic() > self.stop_at:
-                    raise HandBack
+                look()
         finally:
             child.close()
 
-    def _fail(self, held: _Lease, fault: Fault, why: str) -> None:
+    def _fail(self, held: Held, fault: Fault, why: str) -> None:
         log.info("job %s: failed (%s): %s", held.job.id, fault.value, why)
-        held.end(lambda: jobs.fail(self.store, held.job, fault, why))
+        held.insist(lambda: lease.fail(self.store, held.job, fault, why))
 
-    def _keep(self, held: _Lease, record: Record, predictions: Path | None) -> None:
+    def _keep(self, held: Held, record: Record, predictions: Path | None) -> None:
         """Move the predictions into place, then store the record and end the job in one transaction."""
         kept = None
         if predictions is not None:
@@ -208,11 +238,11 @@ class Worker:
                 os.fsync(file.fileno())
             predictions.replace(kept)
         try:
-            held.end(lambda: jobs.finish(self.store, held.job, record))
+            held.insist(lambda: lease.finish(self.store, held.job, record))
         except LeaseLost:
             if not self._is_stored(record):
                 if kept:
-                    kept.unlink()
+                    kept.unlink(missing_ok=True)
                 raise
         log.info("job %s: done, %d of %d right, result %s", held.job.id, record.correct, record.num_images, record.id)
 
@@ -221,34 +251,32 @@ class Worker:
         with self.store.read() as connection:
             return connection.execute(select(results.c.id).where(results.c.id == record.id)).first() is not None
 
-    def _crashed(self, held: _Lease, how: str) -> None:
+    def _crashed(self, held: Held, how: str) -> None:
         """Put the job back for another try, or fail it, free of charge, when that was the last."""
         job = held.job
         if job.tries >= self.config.max_tries:
             self._fail(held, Fault.OURS, f"Failed {job.tries} times, the last time because {how}; it is not tried again, and this was not charged.")
         else:
-            held.end(lambda: jobs.release(self.store, job, f"try {job.tries}: {how}; waiting for another", counts=True))
+            held.insist(lambda: lease.release(self.store, job, f"try {job.tries}: {how}; waiting for another", counts=True))
 
-    def _workplace(self) -> Path:
-        return self.config.data / "work" / self.name
-
-    def _clean(self) -> None:
-        """Remove what a worker of this machine left behind when it was killed."""
-        host = socket.gethostname()
-        for folder in (self.config.data / "work").glob(f"{host}-*"):
-            process = folder.name.removeprefix(f"{host}-")
-            if not process.isdigit() or int(process) == os.getpid() or not _is_running(int(process)):
-                shutil.rmtree(folder, ignore_errors=True)
+    def _tidy(self) -> None:
+        """Remove what was left behind, at the start and every hour between jobs."""
+        now = time.monotonic()
+        if self._tidied is None or now - self._tidied > TIDY_SECONDS:
+            tidy(self.store, self.config)
+            self._tidied = now
 
     def _say_alive(self, job: str) -> None:
         """Tell that this worker is there, every beat."""
-        if time.monotonic() - self._said < self.config.beat and self._said:
+        if self._said is not None and time.monotonic() - self._said < self.config.beat:
             return
-        values = {"host": socket.gethostname(), "device": self.device, "seen": db_now(), "job": job}
+        known = ",".join(self.benchmarks or ())
+        values = {"host": socket.gethostname(), "device": self.device, "benchmarks": known, "seen": db_now(), "job": job}
+        gone = (workers.c.seen < db_now() - FORGET_SECONDS) | (workers.c.seen > db_now() + FORGET_SECONDS)
         try:
             with self.store.write() as connection:
                 connection.execute(upsert(connection, workers, {"name": self.name, "started": db_now(), **values}, values))
-                connection.execute(delete(workers).where(workers.c.seen < db_now() - 86400))
+                connection.execute(delete(workers).where(gone))
         except DBAPIError as error:
             if not job or not is_outage(error):
                 raise
@@ -256,7 +284,7 @@ class Worker:
         self._said = time.monotonic()
 
     def _leave(self) -> None:
-        shutil.rmtree(self._workplace(), ignore_errors=True)
+        self.workplace.close()
         try:
             with self.store.write() as connection:
                 connection.execute(delete(workers).where(workers.c.name == self.name))
@@ -274,91 +302,3 @@ def serve(worker: Worker, once: bool = False) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, heed)
     worker.run(once)
-
-
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-class _Lease:
-    """A job held by this worker: beats when due, patient with a database that is away for less than the lease."""
-
-    def __init__(self, store: Store, config: Config, job: Job) -> None:
-        self.store, self.config, self.job = store, config, job
-        self.renewed = time.monotonic()
-        self.spoken = self.looked = self.renewed
-        self.progress, self.message, self.is_news = 0.0, job.message, False
-
-    def tell(self, progress: float, message: str) -> None:
-        """Remember how far the job is, for the next beat."""
-        self.is_news = self.is_news or (progress, message) != (self.progress, self.message)
-        self.progress, self.message = min(max(progress, 0.0), 1.0), message
-
-    def look(self) -> None:
-        """Beat when there is news or it is time; else only see, every second, whether the job was cancelled. Raises Cancelled, LeaseLost."""
-        now = time.monotonic()
-        if now - self.looked < LOOK_SECONDS:
-            return
-        self.looked = now
-        due = now - self.spoken >= (NEWS_SECONDS if self.is_news else self.config.beat)
-        try:
-            if due:
-                jobs.beat(self.store, self.config, self.job, self.progress, self.message)
-                self.renewed = self.spoken = now
-                self.is_news = False
-            else:
-                jobs.check(self.store, self.job)
-        except DBAPIError as error:
-            if not is_outage(error):
-                raise
-            log.warning("job %s: the database does not answer, %.0f s after the last beat", self.job.id, now - self.renewed)
-            if now - self.renewed > self.config.lease:
-                raise LeaseLost(self.job.id) from error
-
-    def end(self, word: Callable[[], None]) -> None:
-        """Say the last word, again and again while the database is away or full, until the lease is past. Raises LeaseLost."""
-        while True:
-            try:
-                return word()
-            except DBAPIError as error:
-                if not is_outage(error):
-                    raise
-                if time.monotonic() - self.renewed > self.config.lease:
-                    raise LeaseLost(self.job.id) from error
-                log.warning("job %s: the database does not take the end of the job; trying again", self.job.id)
-                time.sleep(LOOK_SECONDS)
-
-
-def read_verdict(answer: dict[str, Any], submission: Submission, job: Job, folder: Path, stored_sha256: str) -> Verdict:
-    """What the child's last answer and its files mean. A result that is held back by its diagnosis is the submitter's to mend."""
-    if "refused" in answer:
-        return Verdict(fault=Fault(answer.get("fault", "ours")), sentence=sentence(str(answer["refused"])))
-    path = folder / "result.json"
-    try:
-        data = json.loads(path.read_bytes())
-        diagnosis = data.get("diagnosis") or {}
-        predictions = path.with_name(Path(data.get("predictions") or "none").name)
-        id = new_id()
-        about = {
-            "id": id, "model": submission.name, "architecture": submission.contract.architecture, "parameters": submission.parameters,
-            "source": submission.source, "training_data": submission.training_data, "epoch_selection": submission.epoch_selection,
-            "paper": submission.paper, "code": submission.code, "submitted_by": submission.submitted_by, "weights_sha256": submission.weights_sha256,
-        }  # fmt: skip
-        if data.get("weights_sha256") != stored_sha256:
-            raise RecordError("the weights that were scored are not those that were stored")
-        kept = predictions if predictions.is_file() else None
-        record = Record.from_dict({**data, **about, "predictions": f"{id}.parquet" if kept else ""})
-        if (record.benchmark, record.protocol) != (job.benchmark, job.protocol):
-            raise RecordError(f"the child scored {record.benchmark}/{record.protocol}")
-    except (OSError, ValueError, AttributeError) as error:
-        log.error("job %s: the child's result is not usable: %s", job.id, error)
-        return Verdict(fault=Fault.OURS, sentence="The evaluation ended without a usable result; this was not charged, run it again.")
-    if diagnosis.get("held_back"):
-        return Verdict(fault=Fault.SUBMITTER, sentence=f"Held back: {sentence(str(diagnosis.get('sentence') or 'the diagnosis speaks against it'))}")
-    return Verdict(record=record, predictions=kept)

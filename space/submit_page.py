@@ -146,7 +146,8 @@ def build_submit(settings: Settings, config: Config, store: Store) -> None:
         seen: Seen | None, name: str, chosen: list[str], labels: str | None, channels: str | None, training: str, epoch: str, paper: str, code: str,
         profile: gr.OAuthProfile | None,
     ) -> Iterator[tuple[Any, str]]:  # fmt: skip
-        from leaderboard.submission import Form, Prepared, choose_benchmarks, prepare, submit
+        from leaderboard.form import Form, choose_benchmarks
+        from leaderboard.submission import Prepared, prepare, submit
 
         if seen is None:
             yield None, message_html("The checkpoint is no longer here; look at it again.")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import gradio as gr
 
 from leaderboard.config import Config
+from leaderboard.kept import current_board, evaluated_models
 from leaderboard.store import Store, open_store
 from space.about_page import build_about
 from space.api import offer
 from space.behind import start_behind
 from space.board_page import build_board
 from space.engine import Engine
-from space.evaluated import current_board, evaluated_models
 from space.settings import UPLOAD_AGE, UPLOAD_CHECK, Settings, launch_options, queue_options
 from space.status_page import build_status
 from space.submit_page import build_submit
@@ -34,10 +34,10 @@ def build(settings: Settings, config: Config, store: Store, engine: Engine) -> g
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(UPLOAD_CHECK, UPLOAD_AGE)) as demo:
         header("")
         build_try(demo, engine)
-        offer(engine, store, lambda: current_board(store))
+        offer(engine, store, lambda: current_board(store, config))
     with demo.route("Leaderboard", "leaderboard"):
         header("leaderboard")
-        build_board(demo, lambda: current_board(store))
+        build_board(demo, lambda: current_board(store, config))
     with demo.route("Submit", "submit"):
         header("submit")
         build_submit(settings, config, store)

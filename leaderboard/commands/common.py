@@ -1,31 +1,71 @@
-"""What several commands share: the settings, the store, the token of the results, a table of jobs."""
+"""What several commands share: the settings, the store, log lines on stderr, a table of jobs."""
 
 from __future__ import annotations
 
-import os
+import errno
+import logging
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+
+from sqlalchemy.exc import DBAPIError
 
 from leaderboard.config import Config
 from leaderboard.status import JobLine
-from leaderboard.store import Store, open_store
+from leaderboard.store import Store, is_outage, open_store, public_name, reason
+from poster.errors import InputError
+
+OURS = ("leaderboard", "eval", "poster")
 
 
 @contextmanager
 def opened() -> Iterator[tuple[Store, Config]]:
-    """The store that the environment names, and the settings; closed at the end. Raises InputError for a wrong setting."""
+    """The store that the environment names, and the settings; closed at the end.
+
+    Raises InputError for a wrong setting, a database that goes away or a disk that is full in between.
+    """
     config = Config.from_environment()
     store = open_store(config.url)
     try:
         yield store, config
+    except DBAPIError as error:
+        if not is_outage(error):
+            raise
+        raise InputError(
+            f"The database {public_name(config.url)} stopped answering ({reason(error)}); see what was done with `status`, then run the command again."
+        ) from error
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            raise
+        raise InputError(f"{error.filename or config.data} cannot be written ({error.strerror}); make room, or set FER_DATA to another folder.") from error
     finally:
         store.close()
 
 
-def results_token() -> str | None:
-    """The token that may write the results: FER_RESULTS_TOKEN, else HF_TOKEN."""
-    return os.environ.get("FER_RESULTS_TOKEN") or os.environ.get("HF_TOKEN") or None
+@contextmanager
+def log_lines(level: int, form: str) -> Iterator[None]:
+    """Log lines of this project on stderr from ``level`` on, of the libraries from a warning on; as it was before, afterwards."""
+    root, handler = logging.getLogger(), logging.StreamHandler(sys.stderr)
+    before = root.level
+    handler.setFormatter(logging.Formatter(form))
+    handler.addFilter(lambda record: record.levelno >= logging.WARNING or record.name.partition(".")[0] in OURS)
+    root.addHandler(handler)
+    root.setLevel(min(before, level))
+    try:
+        yield
+    finally:
+        root.setLevel(before)
+        root.removeHandler(handler)
+
+
+def written(path: str, content: bytes) -> None:
+    """Write a file that the user named. Raises InputError where that is not possible."""
+    try:
+        Path(path).write_bytes(content)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}); name a file in a folder that exists and can be written.") from error
 
 
 def table(lines: Sequence[JobLine]) -> str:

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from leaderboard.commands.common import opened
+from leaderboard.commands.common import opened, written
 from leaderboard.export import FORMATS, eval_results, export
 from leaderboard.kept import current_board
 from leaderboard.status import stored_records
@@ -25,13 +25,13 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     with opened() as (store, config):
         records, board = stored_records(store), current_board(store, config)
     if options.eval_results:
-        written = eval_results(records, config.results_repo, Path(options.eval_results))
-        return {"files": [str(path) for path in written]}, "\n".join(map(str, written)) or "No results to write."
+        files = eval_results(records, config.results_repo, Path(options.eval_results))
+        return {"files": [str(path) for path in files]}, "\n".join(map(str, files)) or "No results to write."
     if options.benchmark and options.benchmark not in board.benchmarks:
         raise InputError(f"The leaderboard has no {options.benchmark[:40]!r}; it has {', '.join(board.benchmarks)}.")
     content = export(board, options.format, options.benchmark)
     if options.out:
-        Path(options.out).write_bytes(content)
+        written(options.out, content)
         return {"file": options.out, "rows": len(board.rows)}, f"Written to {options.out}."
     if options.format == "parquet":
         raise InputError("Parquet is not text; name a file with --out FILE.parquet.")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from typing import Any
 
-from leaderboard.commands.common import opened, results_token
+from leaderboard.commands.common import log_lines, opened
+from leaderboard.config import results_token
 from leaderboard.publish import publish
 
 
@@ -14,6 +16,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    with opened() as (store, config):
+    with log_lines(logging.WARNING, "%(message)s"), opened() as (store, config):
         count = publish(store, config, results_token())
     return {"published": count, "repo": config.results_repo}, f"{count} results published to {config.results_repo}." if count else "Nothing to publish."

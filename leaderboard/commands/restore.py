@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 from dataclasses import asdict
 from typing import Any
 
-from leaderboard.commands.common import opened, results_token
+from leaderboard.commands.common import log_lines, opened
+from leaderboard.config import results_token
 from leaderboard.publish import restore
 
 
@@ -17,7 +17,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s", force=True)
-    with opened() as (store, config):
+    with log_lines(logging.WARNING, "%(message)s"), opened() as (store, config):
         outcome = restore(store, config, results_token())
     return asdict(outcome), f"{outcome.results} results restored, {outcome.present} were there, {outcome.skipped} skipped."

@@ -11,8 +11,9 @@ from typing import Any
 
 from leaderboard.commands.common import opened
 from leaderboard.fetch import HubUnavailable, download, resolve
+from leaderboard.form import Form, choose_benchmarks
 from leaderboard.names import SubmissionError
-from leaderboard.submission import Form, Prepared, choose_benchmarks, local_source, prepare, submit
+from leaderboard.submission import Prepared, local_source, prepare, submit
 from poster.errors import InputError
 
 

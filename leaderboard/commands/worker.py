@@ -5,20 +5,19 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import sys
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from eval.availability import survey
-from leaderboard.commands.common import opened, results_token
-from leaderboard.config import Config
-from leaderboard.publish import PublishError, publish
+from leaderboard.commands.common import log_lines, opened
+from leaderboard.config import Config, results_token
+from leaderboard.form import benchmark_names
+from leaderboard.publisher import Publisher
 from leaderboard.store import Store
-from leaderboard.submission import benchmark_names
 from leaderboard.worker import ENGINES, Worker, serve
-
-log = logging.getLogger("leaderboard.worker")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,19 +28,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True)
-    logging.getLogger("httpx2").setLevel(logging.WARNING)
     check_device(options.device)
     if options.engine == "ray":
         from leaderboard.cluster import check_installed
 
         check_installed()
-    with opened() as (store, config):
-        worker = Worker(store, config, available_benchmarks(config), options.device, options.engine, after_result=publisher(store, config))
+    with log_lines(logging.INFO, "%(asctime)s %(levelname)s %(message)s"), opened() as (store, config), publishing(store, config) as after_result:
+        worker = Worker(store, config, available_benchmarks(config), options.device, options.engine, after_result=after_result)
         if options.attached:
+            os.nice(10)  # less important than what it is attached to
             threading.Thread(target=_stop_with_parent, args=(worker,), daemon=True).start()
         serve(worker, options.once)
     return {"worker": worker.name, "stopped": True}, ""
+
+
+@contextmanager
+def publishing(store: Store, config: Config) -> Iterator[Callable[[], None] | None]:
+    """What a worker calls after each result, None where no data set is set up or no token for it."""
+    token = results_token()
+    if not (config.results_repo and token):
+        yield None
+        return
+    with Publisher(store, config, token) as publisher:
+        yield publisher.nudge
 
 
 def _stop_with_parent(worker: Worker) -> None:
@@ -62,18 +71,3 @@ def check_device(device: str) -> None:
         from eval.inference import Compute  # torch, only where it is asked for something
 
         Compute(device)
-
-
-def publisher(store: Store, config: Config) -> Any:
-    """What a worker does after each result: publish it where a data set is set up, and never mind when the Hub is away."""
-    token = results_token()
-    if not (config.results_repo and token):
-        return None
-
-    def after_result() -> None:
-        try:
-            publish(store, config, token)
-        except PublishError as error:
-            log.warning("not published yet: %s", error)
-
-    return after_result

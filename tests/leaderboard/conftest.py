@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-from sqlalchemy import insert
+from sqlalchemy import Table, func, insert, select, update
 
+from eval.catalogue import find
+from leaderboard.accepted import weights_path
 from leaderboard.config import Config
-from leaderboard.jobs import Queued, enqueue
+from leaderboard.fetch import HubFile
+from leaderboard.form import Form
+from leaderboard.jobs import Job, Queued, enqueue, get
 from leaderboard.record import Record
-from leaderboard.store import Store, db_now, new_id, open_store, submissions
-from leaderboard.submission import weights_path
+from leaderboard.store import Store, db_now, jobs, new_id, open_store, submissions
+from leaderboard.submission import prepare, submit
 from poster.contract import METADATA_KEY, ModelContract
 from poster.labels import ORDERS
 from poster.layouts import layouts
+from tests.leaderboard.fakehub import FakeHub
 from tests.leaderboard.postgres import Server
+
+QUICK = (sys.executable, "-S", str(Path(__file__).with_name("quick_child.py")))
+FIELDS = {"name": "POSTER++ nano", "submitted_by": "ann", "training_data": "FERPlus Training", "epoch_selection": "unknown", "benchmarks": (find("sketch"),)}
 
 
 @pytest.fixture(scope="session")
@@ -92,3 +102,36 @@ def record_of(job, correct: int = 3) -> Record:
     """A plausible result of a job."""
     labels, confusion = ("neutral", "happiness"), ((correct, 1), (1, 3))
     return Record(new_id(), "model", job.benchmark, 1, job.protocol, labels, confusion, job.weights_sha256)
+
+
+def now(store: Store, job: Job) -> Job:
+    """The job as the database has it."""
+    with store.read() as connection:
+        return get(connection, job.id)
+
+
+def count(store: Store, table: Table) -> int:
+    """Rows of a table."""
+    with store.read() as connection:
+        return connection.execute(select(func.count()).select_from(table)).scalar_one()
+
+
+def shift_clock(store: Store, seconds: float) -> None:
+    """What every stored time looks like after the database's clock jumped by so many seconds."""
+    with store.write() as connection:
+        connection.execute(update(jobs).values(lease_until=jobs.c.lease_until - seconds, deadline=jobs.c.deadline - seconds, created=jobs.c.created - seconds))
+
+
+@pytest.fixture
+def from_hub(store, config, tmp_path, monkeypatch):
+    """A submission from the fake Hub: its settings, repository and job."""
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    monkeypatch.setenv("FER_CACHE", str(tmp_path))
+    path = checkpoint(tmp_path / "m.safetensors", ORDERS["raf-db"], with_contract=False)
+    with FakeHub() as hub:
+        repo = hub.repo("model", "org/net", {"m.safetensors": path.read_bytes()})
+        there = replace(config, endpoint=hub.url)
+        form = Form(**FIELDS, accepted=True)
+        source = str(HubFile("org/net", repo.commits[0][0], "m.safetensors", 0))
+        (queued,) = submit(store, there, form, prepare(store, there, path, source, form, command=QUICK))
+        yield there, repo, queued.job

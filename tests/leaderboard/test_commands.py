@@ -1,6 +1,7 @@
 """The command line: exit codes, one JSON object, sentences; and one submission end to end with the real evaluation."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 from leaderboard import doctor
 from leaderboard.__main__ import main
 from leaderboard.config import ROOT, Config
-from leaderboard.jobs import claim
+from leaderboard.lease import claim
 from leaderboard.status import stored_records, worker_lines
 from leaderboard.store import open_store
 from poster.errors import InputError
@@ -196,6 +197,18 @@ def test_everything_works_on_postgresql_by_url(home, command, monkeypatch, postg
     monkeypatch.setenv("FER_DATABASE_URL", postgres.new_database())
     code, out, _ = command("status")
     assert code == 0 and out.startswith("No jobs.")
+
+
+def test_a_command_leaves_the_loggers_as_they_were(home, command, capsys):
+    def levels():
+        known = ["", "leaderboard", "leaderboard.worker", "httpx2", "huggingface_hub"]
+        return {name: (logging.getLogger(name).level, list(logging.getLogger(name).handlers)) for name in known}
+
+    before = levels()
+    code, _, err = command("worker", "--once")
+    assert code == 0 and "INFO worker " in err and "stopped" in err
+    command("worker", "--device", "cuda:99"), command("restore"), command("publish")
+    assert levels() == before
 
 
 def test_settings_come_from_the_environment():

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from leaderboard.jobs import claim, finish
 from leaderboard.kept import correct_images, current_board
+from leaderboard.lease import claim, finish
 from leaderboard.record import Record
 from leaderboard.status import stored_records
 from leaderboard.store import new_id

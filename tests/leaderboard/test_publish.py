@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import select, update
 
-from leaderboard.jobs import claim, finish
+from leaderboard.lease import claim, finish
 from leaderboard.outbox import parse
 from leaderboard.publish import PublishError, Restored, git_blob, publish, restore
 from leaderboard.record import Record

@@ -1,5 +1,6 @@
 """One worker, in this process or as a process of its own: results, refusals, crashes, cancels, time limits, signals, a frozen worker."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -12,13 +13,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event, select, text, update
 
-from leaderboard import jobs as queueing
+from leaderboard import lease
+from leaderboard.accepted import obtain_weights, weights_path
 from leaderboard.config import ROOT
-from leaderboard.jobs import cancel, charged, get
+from leaderboard.fetch import HubUnavailable
+from leaderboard.jobs import cancel, get
 from leaderboard.process import child_environment
+from leaderboard.quota import charged
 from leaderboard.record import parse_json
 from leaderboard.store import Store, jobs, results, workers
-from leaderboard.submission import weights_path
 from leaderboard.worker import Worker
 from tests.leaderboard.conftest import add_job
 
@@ -31,8 +34,8 @@ def steer(tmp_path, monkeypatch):
     folder = tmp_path / "steer"
     folder.mkdir()
     monkeypatch.setenv("FER_CACHE", str(folder))
-    monkeypatch.setattr("leaderboard.worker.LOOK_SECONDS", 0.1)
-    monkeypatch.setattr("leaderboard.worker.NEWS_SECONDS", 0.1)
+    for name in ("leaderboard.worker.LOOK_SECONDS", "leaderboard.held.LOOK_SECONDS", "leaderboard.held.NEWS_SECONDS"):
+        monkeypatch.setattr(name, 0.1)
     monkeypatch.setattr("leaderboard.worker.REST_SECONDS", 0.1)
     return folder
 
@@ -75,8 +78,8 @@ def test_a_job_is_evaluated_and_nothing_is_left_behind(store, config, worker, qu
 def test_progress_is_seen_while_it_runs(store, config, worker, queue, steer, monkeypatch):
     (steer / "seconds").write_text("0.6")
     seen = []
-    beat = queueing.beat
-    monkeypatch.setattr(queueing, "beat", lambda *words: (seen.append(words[3:]), beat(*words)))
+    beat = lease.beat
+    monkeypatch.setattr(lease, "beat", lambda *words: (seen.append(words[3:]), beat(*words)))
     queue(1)
     worker.run(once=True)
     assert [share for share, _ in seen] == sorted(share for share, _ in seen) and len(seen) >= 2
@@ -135,7 +138,7 @@ def test_a_full_disk_of_the_worker_is_not_the_jobs_fault(store, config, queue, s
     (steer / "broken").touch()
     queued = queue(1)
     worker = Worker(store, config, command=QUICK)
-    worker.work(queueing.claim(store, config, "w"))
+    worker.work(lease.claim(store, config, "w"))
     assert (state(store, queued).state, state(store, queued).tries) == ("queued", 0)
     (steer / "broken").unlink()
     worker.run(once=True)
@@ -200,16 +203,59 @@ def test_a_child_sees_no_token_and_no_database(store, worker, queue, steer, monk
     assert "secret" not in str(child_environment({"X_TOKEN": "secret", "PATH": "/bin"}))
 
 
-def test_work_left_by_a_killed_worker_is_removed(config, worker):
-    import socket
+def from_a_slow_hub(monkeypatch, config, seconds=2.0, answer=None):
+    """The Hub takes its time, then ``answer`` is raised or the stored weights are given."""
+    stored = obtain_weights
 
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    left = config.data / "work" / f"{socket.gethostname()}-{gone.pid}" / "job.1"
-    other = config.data / "work" / "elsewhere-1" / "job.1"
-    left.mkdir(parents=True), other.mkdir(parents=True)
+    def slow(*arguments):
+        time.sleep(seconds)
+        if answer:
+            raise answer
+        return stored(*arguments)
+
+    monkeypatch.setattr("leaderboard.worker.obtain_weights", slow)
+
+
+def test_a_download_longer_than_the_lease_keeps_the_job(store, config, queue, steer, monkeypatch):
+    from_a_slow_hub(monkeypatch, config)
+    queued = queue(1)
+    Worker(store, replace(config, lease=1.0, beat=0.3), command=QUICK).run(once=True)
+    assert (state(store, queued).state, state(store, queued).tries) == ("done", 1)
+
+
+def test_a_cancel_during_the_download_is_heard_at_once(store, config, worker, queue, steer, monkeypatch):
+    from_a_slow_hub(monkeypatch, config, seconds=5.0)
+    queued = queue(1)
+    thread = threading.Thread(target=worker.run, kwargs={"once": True})
+    began = time.monotonic()
+    thread.start()
+    wait_until(lambda: state(store, queued).state == "running")
+    cancel(store, queued.job.id)
+    wait_until(lambda: state(store, queued).state == "cancelled")
+    assert time.monotonic() - began < 4
+    thread.join(60)
+
+
+def test_a_hub_that_is_away_is_asked_again_and_then_it_is_our_fault(store, worker, config, queue, steer, monkeypatch):
+    from_a_slow_hub(monkeypatch, config, seconds=0.0, answer=HubUnavailable("the Hub sleeps"))
+    queued = queue(1)
     worker.run(once=True)
-    assert not left.exists() and other.exists()
+    job = state(store, queued)
+    assert (job.state, job.fault, job.tries) == ("failed", "ours", 3) and "because the Hugging Face Hub did not answer" in job.message
+
+
+@pytest.mark.parametrize("number, state_then", [(errno.ENOSPC, "queued"), (errno.EROFS, "queued"), (errno.ENOENT, "failed")])
+def test_trouble_of_the_machine_is_no_try_and_any_other_error_is(store, config, worker, queue, monkeypatch, number, state_then):
+    def broken(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("leaderboard.worker.obtain_weights", broken)
+    queued = queue(1)
+    for _ in range(config.max_tries + 1):
+        if job := lease.claim(store, config, "w"):
+            worker.work(job)
+    assert state(store, queued).state == state_then
+    assert (os.strerror(number) in state(store, queued).message) == (state_then == "queued")
 
 
 # Workers as processes of their own.
