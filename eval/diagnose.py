@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
+from scipy.stats import binomtest
 
 from eval.mapping import LabelMap
 from eval.metrics import Counts, accuracy, confusion_matrix
@@ -23,7 +25,7 @@ COLLAPSED = 0.4  # fewer effective classes predicted than this share of the true
 @dataclass(frozen=True)
 class LabelCheck:
     """declared: accuracy as scored; relabelled: with the best one-to-one relabelling; likely: for each model output the expression it
-    seems to mean; permuted: whether the gain is beyond LABEL_GAIN and beyond chance."""
+    seems to mean; permuted: whether the gain is beyond LABEL_GAIN, or every moved class gains, and beyond chance."""
 
     declared: float
     relabelled: float
@@ -91,12 +93,20 @@ def best_relabelling(confusion: Counts) -> tuple[int, ...]:
 
 
 def check_labels(confusion: Counts, labels: LabelMap, collapsed: bool) -> LabelCheck:
-    """A wrong label order: the best relabelling wins more than 10 points and its Wilson interval lies above the declared one's."""
+    """A wrong label order: the best relabelling wins more than 10 points and its Wilson interval lies above the declared one's.
+
+    Rare classes never move ten points. So also: every output that would mean another class meets that class more often than its own, and all of
+    them together more often than chance allows (binomial, 1 %, corrected for all K! relabellings).
+    """
     order = best_relabelling(confusion)
+    moved = [(predicted, target) for predicted, target in enumerate(order) if predicted != target]
+    gained, lost = (int(sum(confusion[row, column] for row, column in pairs)) for pairs in ([(t, p) for p, t in moved], [(p, p) for p, _ in moved]))
+    swapped = bool(moved) and all(confusion[target, predicted] > confusion[predicted, predicted] for predicted, target in moved)
+    swapped = swapped and math.factorial(len(confusion)) * binomtest(gained, gained + lost).pvalue < 0.01
     total = int(confusion.sum())
     right, relabelled = int(np.trace(confusion)), int(sum(confusion[target, predicted] for predicted, target in enumerate(order)))
     sure = wilson(relabelled, total)[0] > wilson(right, total)[1]
-    permuted = not collapsed and sure and relabelled - right > LABEL_GAIN * total
+    permuted = not collapsed and (swapped or (sure and relabelled - right > LABEL_GAIN * total))
     meaning = {labels.labels[predicted]: labels.labels[target] for predicted, target in enumerate(order)}
     likely = tuple(meaning.get(label, label) for label in labels.model_labels)
     return LabelCheck(right / total, relabelled / total, likely, bool(permuted))

@@ -33,11 +33,19 @@ def normalisation_name(contract: ModelContract) -> str:
 
 
 def alternatives(contract: ModelContract, grey_images: bool) -> Iterator[ModelContract]:
-    """Every other plausible contract; channel orders are left out where they cannot matter (grey images, a grey network)."""
+    """Every other plausible contract: RGB and BGR in every normalisation, a grey network against colours in the declared one only.
+
+    Channel orders are left out where they cannot matter, on grey images.
+    """
     seen = [contract]
-    orders = (contract.channels,) if grey_images or contract.channels == "grey" else ("rgb", "bgr")
-    for channels in orders:
-        for mean, std in [(contract.mean, contract.std), *NORMALISATIONS.values()]:
+    own = [(contract.mean, contract.std)]
+    every = [*own, *NORMALISATIONS.values()]
+    colours = contract.channels != "grey"
+    orders = (
+        {contract.channels: every} if grey_images else {"rgb": every if colours else own, "bgr": every if colours else own, "grey": own if colours else every}
+    )
+    for channels, normalisations in orders.items():
+        for mean, std in normalisations:
             other = contract.replace(channels=channels, mean=mean, std=std)
             if other not in seen:
                 seen.append(other)
