@@ -108,6 +108,7 @@ def evaluate_model(
     benchmark = data.benchmark
     labels = LabelMap.of(contract.labels, data.images.labels)
     images, pixels = decode_images(data, contract, progress)
+    compute = compute.settled(len(images))
     fingerprint = data.fingerprint if images is data.images else inventory(images).fingerprint
     check_output(out, ".json")
     store = ChunkStore(out.with_suffix(".partial"), identity(sha256, fingerprint, images, contract, compute, benchmark.region))

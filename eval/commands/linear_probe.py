@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     name = f"{benchmark.name}-{benchmark.protocol}-linear-probe-{file_sha256(weights)[:12]}.json"
     out = Path(options.out) if options.out else Path("runs") / name
     check_output(out, ".json")
-    compute = Compute(options.device, options.dtype, options.batch_size)
+    compute = Compute(options.device, options.dtype, options.batch_size, options.runtime)
     with terminal.ProgressBar(sys.stderr) as bar:
         result, sheet = probe_linearly(weights, benchmark, options.data, out, compute, options.allow_doubled, bar)
     return {**result.to_json(sheet, str(out.with_suffix(".parquet"))), "result": str(out)}, terminal.result(result, sheet, out)

@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
         check_output(Path(options.report), ".html")
     with terminal.ProgressBar(sys.stderr) as bar:
         finished = evaluate(
-            weights, benchmark, options.data, out, Compute(options.device, options.dtype, options.batch_size),
+            weights, benchmark, options.data, out, Compute(options.device, options.dtype, options.batch_size, options.runtime),
             allow_doubled=options.allow_doubled, revision=options.revision, probe=not options.no_probe, progress=bar,
         )  # fmt: skip
         finished = analyse(finished, analyses, options.sample, options.training or options.data, out, bar)

@@ -24,7 +24,7 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from eval.inference import Compute
     from eval.run import file_sha256
 
-    compute = Compute(options.device, options.dtype, options.batch_size)
+    compute = Compute(options.device, options.dtype, options.batch_size, options.runtime)
     sha256 = file_sha256(Path(options.weights))
     model = poster.load_model(options.weights)
     with terminal.ProgressBar(sys.stderr) as bar:

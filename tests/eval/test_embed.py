@@ -10,13 +10,13 @@ from PIL import Image
 
 import poster
 from eval.embed import verify_file
-from eval.inference import forward
 from eval.run import evaluate_model
 from eval.verification import verify
 from poster.contract import ModelContract
 from poster.data.sketch import sketch_set
 from poster.labels import EXPRESSIONS, ORDERS
 from poster.preprocess import to_input
+from poster.runtime import both as forward
 from tests.eval.conftest import CONTRACT
 
 

@@ -1,0 +1,112 @@
+"""How a model runs: eager, bf16, openvino or cuda behind one call. Which of them is the fastest here: see poster/fastest.py."""
+
+from __future__ import annotations
+
+import importlib.util
+import threading
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from poster.errors import InputError
+from poster.rewrite import rewritten
+
+# Precisions a runtime offers, its usual one first. eager reaches the low ones by autocast, bf16 holds the weights themselves in bfloat16.
+RUNTIMES = {
+    "eager": ("float32", "bfloat16", "float16"),
+    "bf16": ("bfloat16",),
+    "openvino": ("float32", "bfloat16"),
+    "cuda": ("float32", "tf32", "bfloat16", "float16"),
+}
+Run = Callable[[Tensor], tuple[Tensor, Tensor | None]]
+
+
+class RuntimeChoiceError(InputError):
+    """A runtime that is not known, not installed, or does not offer the precision."""
+
+
+def check(name: str, dtype: str) -> None:
+    """Raise RuntimeChoiceError for a runtime that is not here or a precision that it does not have."""
+    if name not in RUNTIMES:
+        raise RuntimeChoiceError(f"the runtime {name!r} is not one of {', '.join(RUNTIMES)}, auto")
+    if dtype not in RUNTIMES[name]:
+        raise RuntimeChoiceError(f"the runtime {name} does not compute in {dtype!r}; it offers {', '.join(RUNTIMES[name])}")
+    if name == "openvino" and not has_openvino():
+        raise RuntimeChoiceError("the runtime openvino is not installed; install it with: pip install -r requirements.txt, or choose eager")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise RuntimeChoiceError("the runtime cuda needs an NVIDIA GPU and a CUDA build of torch, absent here; choose eager or openvino")
+
+
+def has_openvino() -> bool:
+    """Whether OpenVINO is installed; nothing is imported."""
+    return importlib.util.find_spec("openvino") is not None
+
+
+def described(name: str, dtype: str) -> dict[str, str]:
+    """Runtime, precision and the version behind it, for a result."""
+    return {"runtime": name, "precision": dtype} | ({"openvino": version("openvino")} if name == "openvino" else {})
+
+
+_ready: WeakKeyDictionary[nn.Module, dict[tuple[Any, ...], Run]] = WeakKeyDictionary()
+_making = threading.Lock()
+
+
+def prepared(model: nn.Module, name: str = "eager", dtype: str = "float32", device: str = "cpu", batch: int = 0) -> Run:
+    """A model in eval mode made ready: images (N, 3, S, S) normalised float32 on ``device`` -> logits (N, K) and embedding (N, D) or None, float32.
+
+    Made once for a model as long as its weights are the same and it lives. batch: for cuda, the size a CUDA graph is recorded for (0: none).
+    The model itself is left as it is, on its device. Safe to call from several threads. Raises RuntimeChoiceError.
+    """
+    check(name, dtype)
+    weights = tuple(tensor._version for tensor in (*model.parameters(), *model.buffers()) if not tensor.is_inference())
+    key = (name, dtype, device, batch, torch.get_num_threads(), weights)
+    with _making:
+        known = _ready.setdefault(model, {})
+        if key not in known:
+            for old in [other for other in known if other[-1] != weights]:
+                del known[old]
+            known[key] = _openvino(model, dtype) if name == "openvino" else _torch(model, name, dtype, device, batch)
+        return known[key]
+
+
+def both(model: Any, images: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Logits and, where the model offers it, the embedding before its head: (N, 3, S, S) -> (N, K), (N, D)."""
+    if hasattr(model, "forward_features") and hasattr(model, "forward_head"):
+        embedding = model.forward_features(images)
+        return model.forward_head(embedding), embedding.flatten(1)
+    return model(images), None
+
+
+def _torch(model: nn.Module, name: str, dtype: str, device: str, batch: int) -> Run:
+    place, precision = torch.device(device), getattr(torch, dtype, torch.float32)
+    # On the CPU bf16 weights are much faster than autocast, which casts them anew in every call; both rounded alike.
+    whole = name == "bf16" or (name == "cuda" and precision != torch.float32)
+    ready = rewritten(model).to(device=place, dtype=precision if whole else None)
+
+    def call(images: Tensor) -> tuple[Tensor, Tensor | None]:
+        before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = dtype == "tf32"  # cuDNN's own default is TF32
+        low = not whole and precision != torch.float32
+        try:
+            with torch.inference_mode(), torch.autocast(place.type, precision if low else None, enabled=low):
+                images = images.to(dtype=precision if whole else None, memory_format=torch.channels_last)
+                logits, embedding = both(ready, images)
+                return logits.float(), None if embedding is None else embedding.float()
+        finally:
+            torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+
+    if name == "cuda" and batch:
+        from poster.cuda_graph import Graphed
+
+        return Graphed(call, place, batch)
+    return call
+
+
+def _openvino(model: nn.Module, dtype: str) -> Run:
+    from poster.openvino_run import Compiled  # optional
+
+    return Compiled(rewritten(model), model.contract.input_size if hasattr(model, "contract") else model.img_size, dtype)
