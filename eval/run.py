@@ -106,6 +106,8 @@ def evaluate_model(
     """Score an opened model (in eval mode) on a loaded benchmark; the rest as in :func:`evaluate`."""
     started = time.perf_counter() if started is None else started
     benchmark = data.benchmark
+    if not len(data.images):
+        raise ScoringError("the set has no images; at least one is needed for a score")
     labels = LabelMap.of(contract.labels, data.images.labels)
     images, pixels = decode_images(data, contract, progress)
     compute = compute.settled(len(images))

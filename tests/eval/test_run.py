@@ -124,6 +124,12 @@ def test_a_logit_that_is_no_number_ends_the_run_with_the_images_name(sketch, cpu
     assert not (tmp_path / "r.json").exists()
 
 
+def test_a_set_without_images_gets_a_sentence(small_net, sketch, cpu, tmp_path):
+    data = dataclasses.replace(sketch, images=sketch.images.take([]))
+    with pytest.raises(InputError, match="the set has no images"):
+        evaluate_model(small_net, CONTRACT, SHA, data, tmp_path / "r.json", cpu)
+
+
 def test_lower_half_is_another_input(small_net, cpu, tmp_path):
     whole, lower = (
         evaluate_model(small_net, CONTRACT, SHA, load(find(name), None), tmp_path / f"{name}.json", cpu, probe=False) for name in ("sketch", "sketch-lower")
