@@ -27,7 +27,14 @@ log = logging.getLogger(__name__)
 
 SHOWN_SIDE = 1200  # pixels of the longer side of the copy that goes back to the page
 MODELS_KEPT = 3  # in memory; the one longest unused makes room
-SOURCES = {"features": "Image features", "attention": "Landmarks reading the image"}
+SOURCES = {  # what poster.attention draws, its default first; said here too since the page needs them before torch
+    "integrated": "What raises the answer, pixel by pixel (measured best)",
+    "features": "Image features",
+    "landmarks": "Landmark features",
+    "attention": "Landmarks reading the image",
+    "relevance": "Attention through the whole model",
+    "steering": "Landmarks that steered the answer",
+}
 LEVELS = ("fine", "middle", "coarse")  # the pyramid of both streams
 
 
@@ -35,7 +42,7 @@ LEVELS = ("fine", "middle", "coarse")  # the pyramid of both streams
 class Heat:
     """Which heatmap: drawn from a source, at one level ("" for all together), for one expression ("" for each face's strongest)."""
 
-    source: str = "features"
+    source: str = "integrated"
     level: str = ""
     label: str = ""
 
@@ -53,7 +60,7 @@ class Heat:
     @property
     def words(self) -> str:
         """What it shows, in words."""
-        return f"{SOURCES[self.source].lower()}, {self.level or 'all levels'}, {self.label or 'strongest expression'}"
+        return f"{SOURCES[self.source].split(' (')[0].lower()}, {self.level or 'all levels'}, {self.label or 'strongest expression'}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -53,7 +53,7 @@ def build_try(demo: gr.Blocks, engine: Engine) -> None:
             model = gr.Dropdown(names, value=names[0], label="Model", visible=several, elem_id="model")
             other = gr.Dropdown([("none", ""), *((name, name) for name in names)], value="", label="Beside it", visible=several, elem_id="other")
             with gr.Accordion("Heatmap", open=False, elem_id="heatmap"):
-                source = gr.Radio([(words, name) for name, words in SOURCES.items()], value="features", label="Drawn from")
+                source = gr.Radio([(words, name) for name, words in SOURCES.items()], value=Heat().source, label="Drawn from")
                 level = gr.Radio([("all together", ""), *((name, name) for name in LEVELS)], value="", label="Level of the pyramid")
                 label = gr.Dropdown([("each face's strongest", ""), *((name, name) for name in EXPRESSIONS)], value="", label="What speaks for")
             with gr.Accordion("Live webcam", open=False, elem_id="live"):

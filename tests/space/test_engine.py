@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from poster import attention
 from poster.checkpoint import load_model
 from poster.errors import InputError, PhotoError
 from poster.photo import read_photo
 from poster.predict import over_photo, predict
-from space.engine import MODELS_KEPT, SHOWN_SIDE, Engine, Heat
+from space.engine import MODELS_KEPT, SHOWN_SIDE, SOURCES, Engine, Heat
 from space.uploads import example
 
 
@@ -23,7 +24,12 @@ def png(pixels: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("source", ["features", "attention"])
+def test_the_page_offers_what_can_be_drawn():
+    """Said twice, since the page is there before torch is."""
+    assert tuple(SOURCES) == attention.SOURCES and Heat().source == attention.DEFAULT
+
+
+@pytest.mark.parametrize("source", ["integrated", "features", "attention"])
 def test_the_same_as_predict(engine, weights, source):
     rgb = read_photo(example())
     expected = predict(load_model(weights), rgb, heatmaps=(source,))
@@ -54,7 +60,7 @@ def test_a_heatmap_for_an_expression_and_a_level_of_choice(engine, weights):
     answer = engine.answer(example(), heatmap=Heat("features", "coarse", "contempt"))
     expected = predict(load_model(weights), rgb, heatmaps=("features",), explain="contempt", level=2)
     np.testing.assert_allclose(answer.heat, over_photo(expected, "features", 512, 512), atol=1e-6)
-    usual = engine.answer(example(), heatmap=Heat())
+    usual = engine.answer(example(), heatmap=Heat("features"))
     assert np.abs(answer.heat - usual.heat).max() > 0.1
     assert answer.predictions[0].probabilities == usual.predictions[0].probabilities
     assert engine.answer(example()).heat is None
@@ -74,7 +80,7 @@ def test_a_visitors_word_never_becomes_a_path(engine, model):
 
 
 def test_words_that_are_no_heatmap_and_files_that_are_no_photo(engine):
-    for wrong, known in (({"source": "gradients"}, "features, attention"), ({"level": "7"}, "fine, middle, coarse"), ({"label": "joy"}, "neutral, happiness")):
+    for wrong, known in (({"source": "gradients"}, "integrated, features"), ({"level": "7"}, "fine, middle, coarse"), ({"label": "joy"}, "neutral, happiness")):
         with pytest.raises(InputError, match=known):
             Heat(**wrong)
     with pytest.raises(PhotoError, match="not a JPEG"):
