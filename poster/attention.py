@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from poster import attention_rules as rules
-from poster.attention_taps import attention_maps, image_maps, landmark_maps, values_and_gradients
+from poster.attention_taps import attention_maps, image_maps, landmark_maps, values, values_and_gradients
 from poster.errors import CheckpointError
 from poster.poster_v1 import TOKENS, PosterV1
 from poster.poster_v2 import PosterV2
@@ -65,8 +65,8 @@ def relevance(model: nn.Module, images: Tensor, targets: Tensor | None = None, s
         return _poster(model, images, targets, whole=source == "relevance")
     assert isinstance(model, PosterV2)
     if source == "attention":
-        values, gradients = values_and_gradients(model, images, targets, attention_maps(model))
-        keys = [rules.weighted(value, gradient).sum(dim=1) for value, gradient in zip(values[:-1], gradients[:-1], strict=True)]
+        seen, gradients = values_and_gradients(model, images, targets, attention_maps(model))
+        keys = [rules.weighted(value, gradient).sum(dim=1) for value, gradient in zip(seen[:-1], gradients[:-1], strict=True)]
         return [one.view(-1, side, side) for one, side in zip(keys, model.sides, strict=True)]
     return _whole(model, images, targets, landmarks=source == "steering")
 
@@ -92,9 +92,9 @@ def heatmap(model: nn.Module, images: Tensor, targets: Tensor | None = None, sou
     return torch.where(total > 0, AGAINST + (1 - AGAINST) * total / highest, against)
 
 
-def _positive(values: list[Tensor], gradients: list[Tensor]) -> list[Tensor]:
+def _positive(seen: list[Tensor], gradients: list[Tensor]) -> list[Tensor]:
     """LayerCAM of every tapped map; the images, last in both lists, are left out."""
-    pairs = zip(values[:-1], gradients[:-1], strict=True)
+    pairs = zip(seen[:-1], gradients[:-1], strict=True)
     return [rules.gradient_times_value(value, gradient.clamp_min(0)).clamp_min(0) for value, gradient in pairs]
 
 
@@ -102,8 +102,7 @@ def _integrated(model: nn.Module, images: Tensor, targets: Tensor) -> list[Tenso
     """Pixels, then the image stream's two finer maps: what changed from the blurred picture times the mean gradient on the way, signed."""
     taps, side = image_maps(model), images.shape[-1]
     start = rules.blurred(images, PATH_BLUR * side)
-    ends, _ = values_and_gradients(model, images, targets, taps)
-    begins, _ = values_and_gradients(model, start, targets, taps)
+    ends, begins = values(model, images, taps), values(model, start, taps)
     sums = [torch.zeros_like(value) for value in ends]
     for point in range(POINTS):
         way = (point + 0.5) / POINTS
@@ -116,18 +115,18 @@ def _integrated(model: nn.Module, images: Tensor, targets: Tensor) -> list[Tenso
 def _poster(model: PosterV1, images: Tensor, targets: Tensor, whole: bool) -> list[Tensor]:
     """POSTER: [landmark attention (N, 7, 7)], before it the image stream's last map (N, 14, 14) for the whole model."""
     stream = image_maps(model)
-    values, gradients = values_and_gradients(model, images, targets, [*stream, *attention_maps(model)])
+    seen, gradients = values_and_gradients(model, images, targets, [*stream, *attention_maps(model)])
     # Every block attends over the same 7 x 7 landmark places; key 0 is their mean and no place.
-    keys = [rules.weighted(value, gradient).sum(dim=1)[:, 1:TOKENS] for value, gradient in zip(values[3:-1], gradients[3:-1], strict=True)]
+    keys = [rules.weighted(value, gradient).sum(dim=1)[:, 1:TOKENS] for value, gradient in zip(seen[3:-1], gradients[3:-1], strict=True)]
     attention = torch.stack(keys).sum(dim=0).view(-1, 7, 7)
-    return [rules.gradient_times_value(values[2], gradients[2]).clamp_min(0), attention] if whole else [attention]
+    return [rules.gradient_times_value(seen[2], gradients[2]).clamp_min(0), attention] if whole else [attention]
 
 
 def _whole(model: PosterV2, images: Tensor, targets: Tensor, landmarks: bool) -> list[Tensor]:
     """POSTER++ by Chefer's rules: the image stream's maps (three sides), or the landmark stream's places, weighted by what became of them."""
     taps = [*image_maps(model), *attention_maps(model), *((block.attn.attn_drop, lambda value: [value]) for block in model.blocks)]
-    values, gradients = values_and_gradients(model, images, targets, taps)
-    attention = [rules.weighted(value, gradient) for value, gradient in zip(values[3:-1], gradients[3:-1], strict=True)]
+    seen, gradients = values_and_gradients(model, images, targets, taps)
+    attention = [rules.weighted(value, gradient) for value, gradient in zip(seen[3:-1], gradients[3:-1], strict=True)]
     coarse = model.sides[2]
     read = rules.through_blocks(attention[3:])[:, 0, 1:].unflatten(1, (3, coarse, coarse))  # by the class token, of each level's tokens
     maps = []
@@ -136,7 +135,7 @@ def _whole(model: PosterV2, images: Tensor, targets: Tensor, landmarks: bool) ->
         if landmarks:
             maps.append(landmark.view(-1, side, side))
             continue
-        value = rules.gradient_times_value(values[level], gradients[level]).clamp_min(0)
+        value = rules.gradient_times_value(seen[level], gradients[level]).clamp_min(0)
         weight = F.interpolate(image.view(-1, 1, side, side), size=value.shape[1:], mode="bilinear", align_corners=False)[:, 0]
         maps.append(weight * value)
     return maps

@@ -63,6 +63,13 @@ def values_and_gradients(model: nn.Module, images: Tensor, targets: Tensor, taps
     return [value.detach() for value in (*seen, images)], list(gradients)
 
 
+def values(model: nn.Module, images: Tensor, taps: Sequence[Tap]) -> list[Tensor]:
+    """The tapped tensors of one forward pass, the images last, without any gradient."""
+    with torch.no_grad(), _watch(taps) as seen:
+        model(images)
+    return [*seen, images]
+
+
 @contextmanager
 def _watch(taps: Sequence[Tap]) -> Iterator[list[Tensor]]:
     """Collect the tapped tensors of the forward pass made inside, in the order of ``taps``."""

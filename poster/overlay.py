@@ -1,4 +1,4 @@
-"""Colours for what is drawn on a photo: a perceptually even heat scale whose weak values are transparent, and face boxes."""
+"""Colours for what is drawn on a photo: a perceptually even heat scale whose weak values are transparent, and face boxes and landmarks."""
 
 from __future__ import annotations
 
@@ -36,4 +36,16 @@ def draw_boxes(rgb: np.ndarray, boxes: list[tuple[float, float, float, float]]) 
             size = max(14, width * 7)
             draw.rectangle((x0, y0, x0 + size, y0 + size), fill=(20, 20, 20))
             draw.text((x0 + size / 2, y0 + size / 2), str(number), fill=(255, 255, 255), anchor="mm", font_size=size * 0.8)
+    return np.asarray(image)
+
+
+def draw_landmarks(rgb: np.ndarray, faces: list[np.ndarray | None]) -> np.ndarray:
+    """A white dot with a dark rim on every landmark: (P, 2) x and y in pixels a face, None for a face without."""
+    image = Image.fromarray(rgb)
+    draw = ImageDraw.Draw(image)
+    radius = max(2, round(max(image.size) / 250))
+    for points in faces:
+        for x, y in [] if points is None else np.asarray(points, dtype=float).tolist():
+            for colour_, size in (((20, 20, 20), radius + 1), ((255, 255, 255), radius)):
+                draw.ellipse((x - size, y - size, x + size, y + size), fill=colour_)
     return np.asarray(image)

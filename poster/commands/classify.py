@@ -12,7 +12,7 @@ from PIL import Image
 
 from poster.errors import CheckpointError, PhotoError
 from poster.face import detector_name, find_faces
-from poster.overlay import blend, draw_boxes
+from poster.overlay import blend, draw_boxes, draw_landmarks
 from poster.photo import read_photo
 from poster.predict import Prediction, over_photo, predict, whole_picture
 from poster.shipped import SHIPPED, model_path
@@ -23,7 +23,10 @@ NO_FACE = "No face was found in this photo; use a larger or more frontal face, o
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("photo", metavar="PHOTO", help="a JPEG, PNG or WebP file")
     parser.add_argument("--model", default=SHIPPED, metavar="NAME|FILE", help=f"a shipped model or a checkpoint file (default: {SHIPPED})")
-    parser.add_argument("--heatmap", type=Path, metavar="OUT.png", help="write the photo with boxes and heatmap")
+    parser.add_argument("--heatmap", type=Path, metavar="OUT.png", help="write the photo with boxes, landmarks and heatmap")
+    parser.add_argument("--source", default="default", help="what the heatmap is drawn from: default, or a source of poster/attention.py")
+    parser.add_argument("--level", type=int, metavar="N", help="one level of the source, 0 for the finest (default: all together)")
+    parser.add_argument("--expression", metavar="NAME", help="what speaks for this expression (default: each face's strongest)")
     parser.add_argument("--whole", action="store_true", help="classify the whole picture as one face")
 
 
@@ -37,9 +40,12 @@ def run(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
     if not model.contract.labels:
         raise CheckpointError(f"{arguments.model} is a recognition backbone without an expression head; it gives embeddings, not expressions")
     faces = (whole_picture(rgb),) if arguments.whole else find_faces(rgb)
-    predictions = predict(model, rgb, faces, ("features",) if arguments.heatmap else ())
+    explain = arguments.expression
+    if explain is not None and explain not in model.contract.labels:
+        raise CheckpointError(f"this model does not know {explain!r}; it knows {', '.join(model.contract.labels)}")
+    predictions = predict(model, rgb, faces, (arguments.source,) if arguments.heatmap else (), explain, arguments.level)
     if arguments.heatmap:
-        _write(arguments.heatmap, rgb, predictions)
+        _write(arguments.heatmap, rgb, predictions, arguments.source)
     detector = "none" if arguments.whole else detector_name()
     answer = to_json(predictions, model.contract.architecture, detector, rgb.shape[1], rgb.shape[0])
     if not predictions:
@@ -70,9 +76,10 @@ def describe(predictions: tuple[Prediction, ...]) -> Iterator[str]:
         yield f"face {number} at {x0},{y0} to {x1},{y1}: {top} (quality {prediction.quality:.2f})"
 
 
-def _write(path: Path, rgb: np.ndarray, predictions: tuple[Prediction, ...]) -> None:
-    heat = over_photo(predictions, "features", rgb.shape[1], rgb.shape[0])
+def _write(path: Path, rgb: np.ndarray, predictions: tuple[Prediction, ...], source: str) -> None:
+    heat = over_photo(predictions, source, rgb.shape[1], rgb.shape[0])
+    drawn = draw_boxes(blend(rgb, heat), [prediction.box for prediction in predictions])
     try:
-        Image.fromarray(draw_boxes(blend(rgb, heat), [prediction.box for prediction in predictions])).save(path, format="PNG")
+        Image.fromarray(draw_landmarks(drawn, [prediction.landmarks for prediction in predictions])).save(path, format="PNG")
     except OSError as error:
         raise PhotoError(f"the heatmap cannot be written to {path}; name a file in a folder that exists and is writable") from error

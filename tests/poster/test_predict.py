@@ -12,11 +12,14 @@ from PIL import Image
 from skimage.data import astronaut
 
 import poster
+from poster.__main__ import main
 from poster.contract import ModelContract
 from poster.face import Face, crop_face, find_faces
 from poster.labels import ORDERS
+from poster.overlay import blend, draw_boxes, draw_landmarks
 from poster.predict import Prediction, over_photo, predict, whole_picture
 from poster.quality import quality
+from poster.shipped import SHIPPED, model_path
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -120,3 +123,25 @@ def test_a_photo_without_a_face_is_an_answer(tmp_path: Path) -> None:
     assert answer["faces"] == []
     assert "--whole" in answer["message"]
     assert len(json.loads(run(str(tmp_path / "black.png"), "--json", "--whole").stdout)["faces"]) == 1
+
+
+def test_the_command_draws_the_source_level_and_expression_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photo, picture = tmp_path / "photo.png", tmp_path / "heat.png"
+    Image.fromarray(astronaut()).save(photo)
+    command = ["classify", str(photo), "--heatmap", str(picture)]
+    assert main([*command, "--source", "steering", "--level", "2", "--expression", "fear"]) == 0
+    model = poster.load_model(model_path(SHIPPED))
+    predictions = predict(model, astronaut(), heatmaps=("steering",), explain="fear", level=2)
+    heat = over_photo(predictions, "steering", 512, 512)
+    with Image.open(picture) as drawn:
+        boxes = draw_boxes(blend(astronaut(), heat), [predictions[0].box])
+        assert np.array_equal(np.asarray(drawn), draw_landmarks(boxes, [predictions[0].landmarks]))
+    capsys.readouterr()
+    for option, value, known in (
+        ("--source", "edges", "known are default, integrated"),
+        ("--level", "3", "counted from 0"),
+        ("--expression", "joy", "it knows neutral"),
+    ):
+        assert main([*command, option, value]) == 2
+        said = capsys.readouterr()
+        assert known in said.err and said.err.count("\n") == 1 and said.out == ""

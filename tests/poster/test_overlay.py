@@ -1,0 +1,29 @@
+"""What is drawn on a photo lies where it says, and leaves the rest alone."""
+
+import numpy as np
+
+from poster.overlay import blend, draw_landmarks
+
+PHOTO = np.full((120, 200, 3), 100, np.uint8)
+
+
+def test_landmarks_are_dots_at_their_places_and_nowhere_else() -> None:
+    points = np.array([[50.0, 30.0], [150.0, 90.0]])
+    drawn = draw_landmarks(PHOTO, [points, None])
+    changed = np.argwhere((drawn != PHOTO).any(axis=2))
+    nearest = np.linalg.norm(changed[:, None, ::-1] - points, axis=2)
+    assert nearest.min(axis=1).max() < 6 and set(nearest.argmin(axis=1)) == {0, 1}
+    assert drawn[30, 50].tolist() == drawn[90, 150].tolist() == [255, 255, 255]
+    assert np.array_equal(draw_landmarks(PHOTO, [None]), PHOTO) and (PHOTO == 100).all()
+
+
+def test_landmarks_beyond_the_edge_do_no_harm() -> None:
+    assert np.array_equal(draw_landmarks(PHOTO, [np.array([[-50.0, 5.0], [500.0, 500.0]])]), PHOTO)
+
+
+def test_no_heat_leaves_the_photo_and_more_heat_hides_more_of_it() -> None:
+    values = np.linspace(0, 1, 200, dtype=np.float32)[None].repeat(120, axis=0)
+    drawn = blend(PHOTO, values)
+    assert np.array_equal(drawn[:, 0], PHOTO[:, 0])
+    assert np.array_equal(blend(PHOTO, values, opacity=0.0), PHOTO)
+    assert np.abs(drawn[0, -1].astype(int) - 100).max() > 80
