@@ -12,7 +12,8 @@ from eval.result import Result
 from eval.scores import ScoreSheet
 
 BLUE, GREY, ORANGE = "#2b6cb0", "#8a94a6", "#c05621"
-_LAYOUT = {"template": "plotly_white", "height": 420, "margin": {"l": 60, "r": 20, "t": 50, "b": 50}}
+_LEGEND = {"orientation": "h", "y": -0.25, "yref": "paper", "yanchor": "top"}  # below: beside the plot it would take a telephone's whole width
+_LAYOUT = {"template": "plotly_white", "height": 440, "margin": {"l": 60, "r": 20, "t": 60, "b": 60}, "legend": _LEGEND}
 
 
 def confusion(result: Result, sheet: ScoreSheet) -> go.Figure:
@@ -21,7 +22,9 @@ def confusion(result: Result, sheet: ScoreSheet) -> go.Figure:
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     labels = list(result.labels)
     hover = "true %{y}, predicted %{x}: %{text} images (%{z:.1%})<extra></extra>"
-    heat = go.Heatmap(z=shares, x=labels, y=labels, text=counts, texttemplate="%{text}", colorscale="Blues", zmin=0, zmax=1, hovertemplate=hover)
+    heat = go.Heatmap(
+        z=shares, x=labels, y=labels, text=counts, texttemplate="%{text}", colorscale="Blues", zmin=0, zmax=1, showscale=False, hovertemplate=hover
+    )
     figure = go.Figure(heat, layout={**_LAYOUT, "title": "Confusion matrix (rows: true)"})
     return figure.update_yaxes(autorange="reversed", title="true").update_xaxes(title="predicted")
 
@@ -57,11 +60,11 @@ def classes(sheet: ScoreSheet) -> go.Figure:
 def robustness(block: dict[str, Any]) -> go.Figure:
     """Accuracy of each corruption by severity."""
     figure = go.Figure(
-        layout={**_LAYOUT, "title": f"Corruptions (mean accuracy {block['mean_corruption_accuracy']:.3f}, clean {block['clean']['accuracy']:.3f})"}
+        layout={**_LAYOUT, "title": f"Corruptions<br><sup>mean accuracy {block['mean_corruption_accuracy']:.3f}, clean {block['clean']['accuracy']:.3f}</sup>"}
     )
     for name, curve in block["curves"].items():
         figure.add_scatter(x=[0, *(point["severity"] for point in curve)], y=[block["clean"]["accuracy"], *(point["accuracy"] for point in curve)], name=name)
-    return figure.update_xaxes(title="severity").update_yaxes(title="accuracy", range=[0, 1])
+    return figure.update_layout(height=540).update_xaxes(title="severity").update_yaxes(title="accuracy", range=[0, 1])
 
 
 def scale(block: dict[str, Any]) -> go.Figure:
@@ -69,7 +72,7 @@ def scale(block: dict[str, Any]) -> go.Figure:
     points = block["points"]
     y = [point["accuracy"] for point in points]
     high, low = ([abs(point["interval"][side] - point["accuracy"]) for point in points] for side in (1, 0))
-    figure = go.Figure(layout={**_LAYOUT, "title": f"Resolution of the face (area under the curve {block['area_under_curve']:.3f})"})
+    figure = go.Figure(layout={**_LAYOUT, "title": f"Resolution of the face<br><sup>area under the curve {block['area_under_curve']:.3f}</sup>"})
     figure.add_scatter(x=[point["size"] for point in points], y=y, error_y={"array": high, "arrayminus": low, "symmetric": False}, line={"color": BLUE})
     return figure.update_xaxes(title="pixels", type="log").update_yaxes(title="accuracy", range=[0, 1])
 
@@ -77,7 +80,7 @@ def scale(block: dict[str, Any]) -> go.Figure:
 def quality(block: dict[str, Any]) -> go.Figure:
     """Figure 2 of the AdaFace idea: embedding length against picture quality."""
     brisque, norms = zip(*block["points"], strict=True)
-    title = f"Embedding length and picture quality (Spearman {block['correlation']:.2f}, p {block['p_value']:.1g})"
+    title = f"Embedding length and picture quality<br><sup>Spearman {block['correlation']:.2f}, p {block['p_value']:.1g}</sup>"
     figure = go.Figure(go.Scatter(x=[-value for value in brisque], y=norms, mode="markers", marker={"color": BLUE, "size": 5, "opacity": 0.5}))
     return figure.update_layout(**_LAYOUT, title=title).update_xaxes(title="quality (minus BRISQUE)").update_yaxes(title="length of the embedding")
 
@@ -94,14 +97,15 @@ def quartiles(block: dict[str, Any]) -> go.Figure:
 def centroids(block: dict[str, Any]) -> go.Figure:
     """Cosine between the classes' mean embeddings: the inter-class similarity."""
     names = block["classes"]
-    heat = go.Heatmap(z=block["centroid_cosine"], x=names, y=names, zmin=-1, zmax=1, colorscale="RdBu", texttemplate="%{z:.2f}")
+    heat = go.Heatmap(z=block["centroid_cosine"], x=names, y=names, zmin=-1, zmax=1, colorscale="RdBu", showscale=False, texttemplate="%{z:.2f}")
     return go.Figure(heat, layout={**_LAYOUT, "title": "Cosine between class centroids"}).update_yaxes(autorange="reversed")
 
 
 def plane(block: dict[str, Any], predictions: Predictions) -> go.Figure:
     """The two principal components of the embeddings, with what they keep."""
     points, rows = np.array(block["points"]), np.array(block["rows"])
-    title = f"Embeddings, two principal components ({100 * block['explained']:.0f} % of the variance, {100 * block['neighbours']:.0f} % of the neighbours kept)"
+    kept = f"{100 * block['explained']:.0f} % of the variance, {100 * block['neighbours']:.0f} % of the neighbours kept"
+    title = f"Embeddings, two principal components<br><sup>{kept}</sup>"
     figure = go.Figure(layout={**_LAYOUT, "title": title})
     for index, label in enumerate(predictions.labels):
         chosen = predictions.targets[rows] == index

@@ -23,10 +23,16 @@ from poster.data.images import PixelSource
 from poster.data.memo import write_atomically
 
 WORST = 30
+GEOMETRY = {
+    "inter_class_similarity": "inter-class similarity (mean cosine between centroids)",
+    "intra_class_discrepancy": "intra-class discrepancy (mean 1 - cosine to the own centroid)",
+    "within_between": "scatter within classes over scatter between them",
+    "silhouette": "silhouette",
+}
 STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:1000px;margin:2rem auto;padding:0 1rem;color:#1a202c}
 table{border-collapse:collapse;margin:1rem 0}td,th{padding:.25rem .8rem;border-bottom:1px solid #e2e8f0;text-align:left}
-td.n{text-align:right;font-variant-numeric:tabular-nums}img{height:64px;image-rendering:pixelated}small{color:#4a5568}
+img{height:64px;image-rendering:pixelated}.wide{overflow-x:auto}.figure{overflow:hidden}
 .held{background:#fffaf0;border-left:4px solid #c05621;padding:.5rem 1rem}
 """
 
@@ -45,11 +51,11 @@ def page(result: Result, predictions: Predictions, sheet: ScoreSheet, pictures: 
         _verdict(result),
         _scores(sheet),
         *_remarks(result, sheet),
-        *(figure.to_html(full_html=False, include_plotlyjs=False, config={"displaylogo": False}) for figure in all_figures(result, predictions, sheet)),
+        *(f"<div class='figure'>{_drawn(figure)}</div>" for figure in all_figures(result, predictions, sheet)),
         _worst(predictions, pictures),
         _table(("", ""), _provenance(result), "Provenance"),
     ]
-    head = f"<meta charset='utf-8'><meta name='viewport' content='width=device-width'><title>{html.escape(title)}</title><style>{STYLE}</style>"
+    head = f"<meta charset='utf-8'><meta name='viewport' content='width=device-width,initial-scale=1'><title>{html.escape(title)}</title><style>{STYLE}</style>"
     return f"<!doctype html><html lang='en'><head>{head}<script>{get_plotlyjs()}</script></head><body>{''.join(parts)}</body></html>"
 
 
@@ -72,6 +78,11 @@ def all_figures(result: Result, predictions: Predictions, sheet: ScoreSheet) -> 
     return found
 
 
+def _drawn(figure: go.Figure) -> str:
+    """The figure follows the width of the page, a telephone's too."""
+    return str(figure.to_html(full_html=False, include_plotlyjs=False, config={"displaylogo": False, "responsive": True}))
+
+
 def _verdict(result: Result) -> str:
     if "sentence" not in result.diagnosis:
         return ""
@@ -81,7 +92,7 @@ def _verdict(result: Result) -> str:
 def _scores(sheet: ScoreSheet) -> str:
     rows = []
     for name, value in sheet.scores.items():
-        shown = "undefined" if value is None else (f"{percent(value)} %" if name in SHARES else f"{value:.4f}")
+        shown = "undefined" if value is None else (f"{percent(value)}\u00a0%" if name in SHARES else f"{value:.4f}")
         bounds = sheet.intervals.get(name)
         interval = "" if bounds is None else " to ".join(percent(bound) if name in SHARES else f"{bound:.4f}" for bound in bounds)
         rows.append((NAMES.get(name, name), shown, interval))
@@ -98,8 +109,7 @@ def _remarks(result: Result, sheet: ScoreSheet) -> Iterable[str]:
         yield f"<p>{copies['exact']} test images stand in the training part exactly{near}; accuracy without them: {without} %.</p>"
     geometry = result.analyses.get("geometry", {})
     if "silhouette" in geometry:
-        names = ("inter_class_similarity", "intra_class_discrepancy", "within_between", "silhouette")
-        rows = [(name.replace("_", " "), "undefined" if geometry[name] is None else f"{geometry[name]:.4f}") for name in names]
+        rows = [(text, "undefined" if geometry[name] is None else f"{geometry[name]:.4f}") for name, text in GEOMETRY.items()]
         yield _table(("embedding before the head", "value"), rows, "The problems of the POSTER paper, measured")
 
 
@@ -125,11 +135,12 @@ def _thumbnail(image: Any) -> str:
 
 def _provenance(result: Result) -> list[Sequence[str]]:
     fields = ("weights_sha256", "fingerprint", "version", "device", "dtype", "threads", "batch_size", "seconds")
-    rows = [(name.replace("_", " "), str(getattr(result, name))) for name in fields]
-    return [*rows, *((name, str(value)) for name, value in result.software.items()), *((name, str(value)) for name, value in result.contract.items())]
+    values = {**{name: getattr(result, name) for name in fields}, **result.software, **result.contract, "seconds": f"{result.seconds:.1f}"}
+    return [(name.replace("_", " "), ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)) for name, value in values.items()]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], title: str, images: list[str] | None = None) -> str:
     cells = ["".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in rows]
     body = "".join(f"<tr>{row}{f'<td>{images[number]}</td>' if images else ''}</tr>" for number, row in enumerate(cells))
-    return f"<h2>{html.escape(title)}</h2><table><tr>{''.join(f'<th>{html.escape(name)}</th>' for name in head)}</tr>{body}</table>"
+    names = "".join(f"<th>{html.escape(name)}</th>" for name in (*head, *(("picture",) if images else ())))
+    return f"<h2>{html.escape(title)}</h2><div class='wide'><table><tr>{names}</tr>{body}</table></div>"

@@ -23,7 +23,7 @@ def test_the_page_needs_nothing_else(run, tmp_path):
     assert not re.search(r"(src|href)\s*=\s*['\"]?(https?:)?//", own)
     assert "Plotly.newPlot" in text
     assert len(text) > 3_000_000, "plotly itself is inside"
-    accuracy = f"{100 * run.sheet.scores['accuracy']:.2f} %"
+    accuracy = f"{100 * run.sheet.scores['accuracy']:.2f}\u00a0%"
     assert accuracy in text
     assert "data:image/png" not in own
 
@@ -31,10 +31,11 @@ def test_the_page_needs_nothing_else(run, tmp_path):
 def test_figures_follow_the_numbers(run, tmp_path):
     titles = [figure.layout.title.text for figure in all_figures(run.result, run.predictions, run.sheet)]
     assert [title.split()[0] for title in titles] == ["Confusion", "Recall", "Reliability", "Cosine", "Embeddings,"]
+    assert max(len(title.split("<br>")[0]) for title in titles) < 45, "titles fit a telephone"
     more = analyse(run, ("scale", "robustness", "quality"), 16, None, tmp_path / "r.json")
     titles = [figure.layout.title.text for figure in all_figures(more.result, more.predictions, more.sheet)]
     assert titles[1].startswith("Embedding length and picture quality"), "the quality figure is figure 2"
-    assert {"Corruptions", "Resolution"} <= {title.split()[0] for title in titles}
+    assert {"Corruptions", "Resolution"} <= {title.split("<br>")[0].split()[0] for title in titles}
 
 
 def test_pictures_only_on_request(run):
