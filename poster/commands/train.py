@@ -6,22 +6,33 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from poster.training.recipe import RECIPES
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("recipe", metavar="RECIPE", help=f"one of {', '.join(RECIPES)}")
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the folder with fer2013.csv and fer2013new.csv")
+    parser.add_argument("recipe", metavar="RECIPE", help="the recipe's name; any other word lists them all")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the data set's folder, e.g. that of fer2013.csv and fer2013new.csv")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where checkpoints, log and the finished model go")
-    parser.add_argument("--teacher", type=Path, metavar="FILE", help="POSTER's MobileFaceNet with 136 outputs, which teaches the landmark stream")
+    parser.add_argument("--teacher", type=Path, metavar="FILE", help="POSTER's MobileFaceNet with 136 outputs: the landmark stream, or its teacher")
+    parser.add_argument("--backbone", type=Path, metavar="FILE", help="the official repositories' ir50.pth, for the full-size models")
     parser.add_argument("--resume", action="store_true", help="go on after the last finished epoch")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: all)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a value of the recipe, e.g. --set epochs=30")
 
 
 def run(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    import logging
+
+    import torch
+
+    from poster.errors import InputError
+    from poster.training.recipes import RECIPES
     from poster.training.session import train
 
-    result = train(arguments)
+    if arguments.recipe not in RECIPES:
+        raise InputError(f"{arguments.recipe!r} is not a recipe; known are {', '.join(RECIPES)}")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    recipe = RECIPES[arguments.recipe].override(arguments.set)
+    result = train(recipe, arguments.data, arguments.out, arguments.resume, arguments.teacher, arguments.backbone)
     scores = result["validation"]
-    return result, f"{result['file']}: accuracy {scores['accuracy']:.4f}, mean class accuracy {scores['mean_class_accuracy']:.4f} on the validation split"
+    return result, f"{result['file']}: accuracy {scores['accuracy']:.4f}, mean class accuracy {scores['mean_class_accuracy']:.4f} on {result['split']}"

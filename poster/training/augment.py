@@ -1,4 +1,4 @@
-"""Variations of a batch of grey faces, on whatever device the batch is on: what colour, size, blur and crops of real photos do."""
+"""Variations of a batch of faces, on whatever device the batch is on: what size, blur, light and crops of real photos do."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torchvision.transforms import v2
 
 from poster.training.recipe import Augmentation
 
@@ -42,7 +43,9 @@ def warp_points(points: Tensor, affine: Tensor) -> Tensor:
 
 
 def degrade(images: Tensor, how: Augmentation) -> Tensor:
-    """(N, 1, S, S) in 0..1: light, resolution, noise and occlusion, each for a random part of the batch."""
+    """(N, C, S, S) in 0..1: light, resolution, noise and occlusion, each for a random part of the batch."""
+    if not any((how.brightness, how.contrast, how.low_resolution, how.noise, how.erase, how.gaussian)):
+        return images
     n, _, side, _ = images.shape
 
     def chosen(probability: float) -> Tensor:
@@ -51,7 +54,7 @@ def degrade(images: Tensor, how: Augmentation) -> Tensor:
     def uniform(low: float, high: float) -> Tensor:
         return torch.empty(n, 1, 1, 1, device=images.device).uniform_(low, high)
 
-    mean = images.mean(dim=(2, 3), keepdim=True)
+    mean = images.mean(dim=(1, 2, 3), keepdim=True)
     x = (images - mean) * torch.exp(uniform(-how.contrast, how.contrast)) + mean + uniform(-how.brightness, how.brightness)
     small = int(torch.randint(side // 3, side * 3 // 4, ()))
     coarse = F.interpolate(F.interpolate(x, size=small, mode="bilinear", antialias=True), size=side, mode="bilinear")
@@ -63,4 +66,21 @@ def degrade(images: Tensor, how: Augmentation) -> Tensor:
     height, width = uniform(0.1, 0.4) * side, uniform(0.1, 0.4) * side
     top, left = uniform(0, 0.9) * side, uniform(0, 0.9) * side
     hole = (rows >= top) & (rows < top + height) & (columns >= left) & (columns < left + width) & chosen(how.erase).bool()
-    return torch.where(hole, uniform(0, 1), x)
+    x = torch.where(hole, uniform(0, 1), x)
+    return (x + torch.randn_like(x) * (30**0.5 / 255) * chosen(how.gaussian)).clamp(0, 1) if how.gaussian else x
+
+
+def erase(normalised: Tensor, how: Augmentation) -> Tensor:
+    """(N, 3, S, S) after normalisation: a rectangle of zeros, the mean colour, as torchvision's RandomErasing of both papers."""
+    if not how.erasing:
+        return normalised
+    erasing = v2.RandomErasing(p=how.erasing, scale=(how.erasing_min, how.erasing_max))
+    return torch.stack([erasing(image) for image in normalised])
+
+
+def randaugment(images: Tensor, magnitude: int) -> Tensor:
+    """(N, C, S, S) in 0..1: two random operations, each picture its own (Cubuk et al. 2020, as torchvision has it)."""
+    if not magnitude:
+        return images
+    change = v2.RandAugment(num_ops=2, magnitude=magnitude)
+    return torch.stack([change(image) for image in (images * 255).round().to(torch.uint8)]).float() / 255

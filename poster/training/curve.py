@@ -1,9 +1,11 @@
-"""The curve of a run as a small SVG picture: losses, and the validation scores, over the epochs of its log."""
+"""A run as small SVG pictures: losses and validation scores over the epochs of its log, and the confusion matrix at its end."""
 
 from __future__ import annotations
 
 import csv
 from pathlib import Path
+
+import numpy as np
 
 WIDTH, HEIGHT, LEFT, TOP = 330, 200, 46, 28
 COLOURS = ("#0072b2", "#d55e00")
@@ -38,4 +40,26 @@ def curve(log: Path) -> str:
             parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
             parts.append(f'<text x="{x0 + line * 140}" y="{TOP + HEIGHT + 36}" fill="{colour}">{name}</text>')
         parts.append(f'<text x="{x0 + WIDTH}" y="{TOP + HEIGHT + 18}" text-anchor="end" fill="#555555">epoch {epochs[-1]:.0f}</text>')
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def confusion_picture(matrix: np.ndarray, labels: tuple[str, ...]) -> str:
+    """The text of an SVG file: counts (K, K), rows the labels, shaded by the share of their row."""
+    cell, left, top = 58, 90, 84
+    width, height = left + cell * len(labels) + 10, top + cell * len(labels) + 10
+    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12" role="img">',
+        '<title>Confusion matrix</title><rect width="100%" height="100%" fill="#ffffff"/>',
+        f'<text x="{left}" y="16" font-size="13" fill="#222222">labels down, predictions across</text>',
+    ]
+    for i, label in enumerate(labels):
+        x, y = left + cell * (i + 0.5), top + cell * (i + 0.5) + 4
+        parts.append(f'<text x="{left - 8}" y="{y}" text-anchor="end" fill="#222222">{label}</text>')
+        parts.append(f'<text transform="translate({x},{top - 8}) rotate(-35)" fill="#222222">{label}</text>')
+        for j in range(len(labels)):
+            ink = "#ffffff" if share[i, j] > 0.55 else "#222222"
+            place = f'x="{left + cell * j}" y="{top + cell * i}" width="{cell}" height="{cell}"'
+            parts.append(f'<rect {place} fill="#0072b2" fill-opacity="{share[i, j]:.3f}" stroke="#dddddd"/>')
+            parts.append(f'<text x="{left + cell * (j + 0.5)}" y="{y}" text-anchor="middle" fill="{ink}">{matrix[i, j]}</text>')
     return "\n".join([*parts, "</svg>", ""])

@@ -85,5 +85,6 @@ def learn_landmarks(stream: MobileFaceNet, side: int, images: np.ndarray, points
 
 
 def as_input(batch: Tensor, contract: ModelContract) -> Tensor:
-    """Grey (N, 1, S, S) in 0..1 -> what :func:`poster.preprocess.normalise` makes of the same pixels."""
-    return normalise((batch[:, 0] * 255).round(), contract)
+    """(N, 1, S, S) grey or (N, 3, S, S) RGB in 0..1 -> what :func:`poster.preprocess.normalise` makes of the same pixels."""
+    pixels = (batch * 255).round()
+    return normalise(pixels[:, 0] if batch.shape[1] == 1 else pixels.permute(0, 2, 3, 1), contract)

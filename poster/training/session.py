@@ -1,11 +1,11 @@
-"""One training session: read the data, teach the landmark stream, run the loop, write the finished model with its contract."""
+"""One training session: read the data, build the model, run the loop, write the finished model with its contract."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,67 +14,55 @@ from safetensors.torch import save_file
 
 from poster.contract import ModelContract
 from poster.errors import InputError
-from poster.face import FER2013_MARGIN
-from poster.labels import ORDERS
-from poster.models import create_model
 from poster.training import loop
-from poster.training.curve import curve
-from poster.training.data import load_ferplus
-from poster.training.landmarks import learn_landmarks, load_teacher, teacher_points
-from poster.training.recipe import RECIPES
+from poster.training.curve import confusion_picture
+from poster.training.data import TrainingData, load
+from poster.training.recipe import Recipe
+from poster.training.start import build
+from poster.training.validate import confusion, fit_temperature, predict, scores
 
-STREAM = "landmark_stream.pt"
-NANO_CONTRACT = ModelContract(
-    architecture="posterpp_nano",
-    labels=ORDERS["ferplus"],
-    input_size=48,
-    channels="grey",
-    mean=(0.51, 0.51, 0.51),
-    std=(0.25, 0.25, 0.25),
-    crop=FER2013_MARGIN,
-    source="trained from scratch on FERPlus by this project",
-    licence="research only (FER2013 pictures)",
-)
+log = logging.getLogger(__name__)
+START = "start.pt"
 
 
-def train(args: argparse.Namespace) -> dict[str, Any]:
-    """Run ``args.recipe`` on ``args.data`` (see poster/commands/train.py); the finished model is ``out/model.safetensors``."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    if args.recipe not in RECIPES:
-        raise InputError(f"{args.recipe!r} is not a recipe; known are {', '.join(RECIPES)}")
-    recipe = RECIPES[args.recipe].override(args.set)
-    args.out.mkdir(parents=True, exist_ok=True)
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    data = load_ferplus(args.data)
-    logging.info("%d training pictures, %d for validation", len(data.train), len(data.validation))
-    torch.manual_seed(recipe.seed)
-    model = create_model(recipe.architecture, num_classes=8)
-    contract = NANO_CONTRACT
-    if not args.resume or not (args.out / STREAM).is_file():
-        if args.teacher is None:
-            raise InputError("the landmark stream needs a teacher; give the state dict of POSTER's MobileFaceNet (136 outputs) with --teacher")
-        pictures = data.images[data.train[: recipe.landmark_pictures]]
-        points = teacher_points(load_teacher(args.teacher), pictures)
-        learn_landmarks(model.landmark_stream, contract.input_size, pictures, points, contract, recipe)
-        torch.save(model.landmark_stream.state_dict(), args.out / STREAM)
-    model.landmark_stream.load_state_dict(torch.load(args.out / STREAM, map_location="cpu", weights_only=True))
-    loop.save_recipe(recipe, args.out / "recipe.json")
-    model.load_state_dict(loop.train(model, contract, data, recipe, args.out, args.resume))
-    (args.out / "curve.svg").write_text(curve(args.out / loop.LOG))
-    return export(model, contract, data, args.out / "model.safetensors")
+def train(recipe: Recipe, data_dir: Path, out: Path, resume: bool = False, teacher: Path | None = None, backbone: Path | None = None) -> dict[str, Any]:
+    """Run ``recipe`` on the data in ``data_dir``; returns the file written and its validation scores.
+
+    ``out`` holds the recipe as run, the log, pictures of curve and confusion matrix, checkpoints, and ``model.safetensors`` with its contract.
+    Raises InputError where data, teacher or recipe do not fit, or ``out`` already holds a run that is not resumed.
+    """
+    if (out / loop.LAST).is_file() and not resume:
+        raise InputError(f"{out} already holds a run; go on with --resume, or give another --out")
+    if teacher is None and recipe.architecture != "posterpp_nano" and recipe.freeze_landmarks:
+        log.warning("the landmark stream starts from random weights and is trained along; the papers freeze a pretrained one (--teacher)")
+        recipe = replace(recipe, freeze_landmarks=False)
+    data = load(recipe, data_dir)
+    out.mkdir(parents=True, exist_ok=True)
+    log.info("%d training pictures, %d for validation (%s)", len(data.train), len(data.validation), data.split)
+    start = out / START
+    if resume and start.is_file():
+        model = build(recipe, data.images[:0], None, None)
+        model.load_state_dict(torch.load(start, map_location="cpu", weights_only=True))
+    else:
+        model = build(recipe, data.images[data.train[: recipe.landmark_pictures]], teacher, backbone)
+        torch.save(model.state_dict(), start)
+    loop.save_recipe(recipe, out / "recipe.json")
+    contract = recipe.contract.replace(head=recipe.head.kind)
+    model.load_state_dict(loop.train(model, contract, data, recipe, out, resume))
+    return export(model.cpu(), contract, data, out / "model.safetensors")
 
 
-def export(model: torch.nn.Module, contract: ModelContract, data: Any, path: Path) -> dict[str, Any]:
+def export(model: torch.nn.Module, contract: ModelContract, data: TrainingData, path: Path) -> dict[str, Any]:
     """Round the weights to float16 (half the size), fit the temperature to the rounded model, write file and validation scores."""
     state = {key: value.half() if value.is_floating_point() else value for key, value in model.state_dict().items()}
     model.load_state_dict({key: value.float() if value.is_floating_point() else value for key, value in state.items()})
     labels = data.labels[data.validation]
-    logits = loop.predict(model, data.images[data.validation], contract)
-    contract = contract.replace(temperature=round(loop.fit_temperature(logits, labels), 4))
+    logits = predict(model, data.images[data.validation], contract)
+    contract = contract.replace(temperature=round(fit_temperature(logits, labels), 4))
     temporary = path.with_suffix(".part")
     save_file(state, temporary, metadata=contract.to_metadata())
     os.replace(temporary, path)
-    result = {"file": str(path), "temperature": contract.temperature, "validation": loop.scores(logits, labels)}
+    result = {"file": str(path), "temperature": contract.temperature, "split": data.split, "validation": scores(logits, labels)}
     (path.parent / "validation.json").write_text(json.dumps(result["validation"], indent=1) + "\n")
+    (path.parent / "confusion.svg").write_text(confusion_picture(confusion(logits, labels), contract.labels))
     return result

@@ -16,8 +16,10 @@ from poster.contract import ModelContract
 from poster.errors import InputError
 from poster.training import loop
 from poster.training.data import TrainingData
-from poster.training.recipe import RECIPES
-from poster.training.session import NANO_CONTRACT, export
+from poster.training.recipes import NANO_CONTRACT, RECIPES
+from poster.training.schedule import learning_rate
+from poster.training.session import export
+from poster.training.validate import fit_temperature, predict, scores
 
 TINY = {"depths": (1, 1, 1), "channels": (8, 16, 32), "stem": 8, "landmark_scale": 0.125, "heads": (1, 1, 1), "embed_dim": 32, "embed_heads": 2, "depth": 1}
 RECIPE = RECIPES["posterpp_nano"].override(["epochs=3", "batch_size=16", "bf16=false", "lr=3e-3", "ema=0.5"])
@@ -74,8 +76,8 @@ def test_it_learns_and_keeps_the_best_epoch(data: TrainingData, tmp_path: Path) 
     assert float(rows[-1]["train_loss"]) < 0.8 * float(rows[0]["train_loss"])
     model = tiny()
     model.load_state_dict(best)
-    logits = loop.predict(model, data.images[data.validation], NANO_CONTRACT)
-    assert loop.scores(logits, data.labels[data.validation])["loss"] == pytest.approx(min(float(row["loss"]) for row in rows), rel=1e-4)
+    logits = predict(model, data.images[data.validation], NANO_CONTRACT)
+    assert scores(logits, data.labels[data.validation])["loss"] == pytest.approx(min(float(row["loss"]) for row in rows), rel=1e-4)
 
 
 def test_the_landmark_stream_stays_as_it_was_taught(data: TrainingData, tmp_path: Path) -> None:
@@ -93,12 +95,12 @@ def test_temperature_is_the_one_scipy_finds() -> None:
         return float((logsumexp(logits / t, axis=1) - logits[np.arange(500), labels] / t).mean())
 
     expected = minimize_scalar(loss, bounds=(0.1, 20), method="bounded", options={"xatol": 1e-8}).x
-    assert loop.fit_temperature(torch.from_numpy(logits).float(), labels) == pytest.approx(expected, rel=1e-3)
+    assert fit_temperature(torch.from_numpy(logits).float(), labels) == pytest.approx(expected, rel=1e-3)
 
 
 def test_the_schedule_warms_up_to_its_peak_and_falls_to_a_hundredth() -> None:
     recipe = RECIPES["posterpp_nano"]
-    rates = [loop.learning_rate(recipe, epoch) for epoch in np.linspace(0, recipe.epochs, 500)]
+    rates = [learning_rate(recipe, epoch) for epoch in np.linspace(0, recipe.epochs, 500)]
     assert max(rates) == pytest.approx(recipe.lr, rel=0.02)
     assert rates[0] < 0.15 * recipe.lr
     assert rates[-1] == pytest.approx(0.01 * recipe.lr)
@@ -128,7 +130,7 @@ def test_the_finished_file_scores_as_it_was_validated(data: TrainingData, tmp_pa
     assert {value.dtype for value in tensors.values() if value.is_floating_point()} == {torch.float16}
     again = tiny()
     again.load_state_dict({key: value.float() if value.is_floating_point() else value for key, value in tensors.items()})
-    logits = loop.predict(again, data.images[data.validation], NANO_CONTRACT)
-    assert loop.scores(logits, data.labels[data.validation]) == pytest.approx(result["validation"], abs=1e-6)
+    logits = predict(again, data.images[data.validation], NANO_CONTRACT)
+    assert scores(logits, data.labels[data.validation]) == pytest.approx(result["validation"], abs=1e-6)
     with safe_open(tmp_path / "model.safetensors", "pt") as file:
         assert ModelContract.from_metadata(file.metadata()).temperature == result["temperature"]

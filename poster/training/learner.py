@@ -1,0 +1,51 @@
+"""A model as it is trained: its margin head is told the targets, and a second loss listens to the image stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from poster.heads import CosineHead
+from poster.training.recipe import Recipe
+
+
+class Learner(nn.Module):
+    """``forward``: normalised images (N, 3, S, S) and targets (N, K), rows summing to 1 -> logits (N, K) of the model, and of the image stream alone.
+
+    The second logits are None where the recipe has no auxiliary loss. The margin of a cosine head acts on the largest target.
+    """
+
+    def __init__(self, model: nn.Module, recipe: Recipe, num_classes: int) -> None:
+        super().__init__()
+        self.model, self.quality = model, recipe.head.quality
+        width = model.image_stream.stages[-1][-1].bn2.num_features
+        self.auxiliary = nn.Linear(width, num_classes) if recipe.auxiliary else None
+        self._seen: dict[str, Tensor] = {}
+        model.image_stream.register_forward_hook(self._keep("image", lambda maps: maps[-1].mean(dim=(2, 3))))
+        model.norm.register_forward_hook(self._keep("mlp", lambda tokens: tokens[:, 0]))
+
+    def _keep(self, name: str, pick: Callable[..., Tensor]) -> Callable[..., None]:
+        def hear(module: nn.Module, _inputs: object, output: object) -> None:
+            if module.training:
+                self._seen[name] = pick(output)
+
+        return hear
+
+    def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor | None]:
+        embedding = self.model.forward_features(images)
+        head = self.model.head
+        if isinstance(head, CosineHead):
+            embedding = embedding.float()
+            source = {"fused": embedding, **self._seen}[self.quality].float()
+            norms = torch.linalg.vector_norm(source, dim=1, keepdim=True)
+            logits = head.margin_logits(F.normalize(embedding, dim=1), norms, targets.argmax(dim=1))
+        else:
+            logits = self.model.forward_head(embedding)
+        return logits.float(), None if self.auxiliary is None else self.auxiliary(self._seen["image"]).float()
+
+    def hold_landmarks(self) -> None:
+        """Keep the landmark stream as it was taught: no gradient, and BatchNorm on its stored statistics."""
+        self.model.landmark_stream.requires_grad_(False).eval()

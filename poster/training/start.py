@@ -1,0 +1,65 @@
+"""What a run begins with: random weights, and pretrained streams where their files are given."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from poster.errors import InputError
+from poster.models import create_model
+from poster.official import official_names
+from poster.shipped import SHIPPED, model_path
+from poster.training.landmarks import learn_landmarks, load_teacher, teacher_points
+from poster.training.recipe import Recipe
+
+log = logging.getLogger(__name__)
+
+
+def build(recipe: Recipe, images: np.ndarray, teacher: Path | None, backbone: Path | None) -> nn.Module:
+    """The recipe's model before its first step.
+
+    images: grey uint8 (N, S, S) for the landmark lesson of the nano model. teacher: POSTER's MobileFaceNet with 136 outputs: a full-size
+    landmark stream takes its weights; the nano one learns from it, or without it takes the stream of the shipped model. backbone: the IR-50
+    of the official repositories (``ir50.pth``). Raises InputError for a file that does not fit.
+    """
+    torch.manual_seed(recipe.seed)
+    model = create_model(recipe.architecture, num_classes=len(recipe.contract.labels))
+    model.head = recipe.head.build(model.num_features, len(recipe.contract.labels))
+    nano = recipe.architecture == "posterpp_nano"
+    if backbone is not None:
+        if nano:
+            raise InputError("the image stream of posterpp_nano is narrower than IR-50; leave --backbone out")
+        load_backbone(model, recipe.architecture, backbone)
+    if nano and teacher is None:
+        shipped = load_file(model_path(SHIPPED))
+        prefix = "landmark_stream."
+        model.landmark_stream.load_state_dict({key.removeprefix(prefix): value for key, value in shipped.items() if key.startswith(prefix)})
+        log.info("the landmark stream is the shipped model's; --teacher FILE teaches a new one")
+    elif nano and teacher is not None:
+        points = teacher_points(load_teacher(teacher), images)
+        learn_landmarks(model.landmark_stream, recipe.contract.input_size, images, points, recipe.contract, recipe)
+    elif teacher is not None:
+        taught = {key: value for key, value in load_teacher(teacher).state_dict().items() if not key.startswith("landmark_head.")}
+        model.landmark_stream.load_state_dict(taught)
+    if not nano and backbone is None:
+        log.warning("the image stream starts from random weights; the papers start from a pretrained IR-50 (--backbone)")
+    return model
+
+
+def load_backbone(model: nn.Module, architecture: str, path: Path) -> None:
+    """Put the official IR-50 file into the image stream; POSTER++'s three stages are cut from its flat list of units."""
+    if not path.is_file():
+        raise InputError(f"there is no backbone at {path}; give the official repositories' ir50.pth with --backbone")
+    try:
+        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+        state = state.get("state_dict", state)
+        ours = {f"image_stream.{key}": key for key in model.image_stream.state_dict()}
+        names = {key: name.removeprefix("ir_back.") for key, name in official_names("poster_large", ours).items()}
+        model.image_stream.load_state_dict({ours[key]: state[name].float() for key, name in names.items()})
+    except Exception as error:
+        raise InputError(f"{path.name} is not the state dict of the official IR-50 (input_layer, body)") from error
