@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
 
 import plotly.graph_objects as go
@@ -21,7 +22,7 @@ TEXT = "#7b7b7b"  # 4:1 on white and on near-black alike
 LINE = "rgba(128,128,128,0.3)"
 AXIS = {"gridcolor": LINE, "zeroline": False, "linecolor": LINE}
 ROW_PIXELS, FRAME_PIXELS = 26, 130
-MOST_NAMED, MOST_DRAWN = 30, 60  # points with their name beside them; rows of the interval figure
+MOST_DRAWN = 60  # rows of the interval figure
 HEIGHT = 460
 
 
@@ -49,6 +50,13 @@ def layout(height: int, title: str = "") -> dict[str, Any]:
         "margin": {"l": 8, "r": 16, "t": 56, "b": 48}, "legend": {"orientation": "h", "y": 1, "yanchor": "bottom", "x": 1, "xanchor": "right"},
         "font": {"color": TEXT, "size": 13}, "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)",
     }  # fmt: skip
+
+
+def narrowed(figure: go.Figure, characters: int = 44) -> go.Figure:
+    """The figure for a phone: its title over several short lines."""
+    lines = wrap(figure.layout.title.text or "", characters)
+    figure.update_layout(title={"text": "<br>".join(lines), "font": {"size": 13}}, margin={"t": figure.layout.margin.t + 16 * (len(lines) - 1)})
+    return figure
 
 
 def rows_of(board: Board, benchmark: str) -> tuple[Row, ...]:
@@ -98,7 +106,7 @@ def cost_figure(board: Board, benchmark: str, name: str) -> go.Figure:
     axis = AXES[name]
     rows = [row for row in rows_of(board, benchmark) if getattr(row, axis.column) is not None]
     figure = go.Figure()
-    best = front(rows, axis)
+    best, names = front(rows, axis), named(rows, axis)
     if best:
         x, y = _steps(best, axis)
         figure.add_scatter(x=x, y=y, mode="lines", name="Pareto front", line={"color": TEXT, "width": 1.5, "dash": "dot"}, hoverinfo="skip")
@@ -108,7 +116,7 @@ def cost_figure(board: Board, benchmark: str, name: str) -> go.Figure:
             ends = [row.interval or (row.accuracy, row.accuracy) for row in chosen]
             figure.add_scatter(
                 x=[getattr(row, axis.column) / axis.unit for row in chosen], y=[row.accuracy for row in chosen], name=status,
-                mode="markers+text" if len(rows) <= MOST_NAMED else "markers", text=[_short(row, rows) for row in chosen], textposition="top right",
+                mode="markers+text", text=[f" {row.model}" if row.key in names else "" for row in chosen], textposition="top right",
                 textfont={"size": 11}, marker={**mark, "line": {"width": 2, "color": mark["color"]}},
                 error_y={
                     "type": "data", "symmetric": False, "thickness": 1, "width": 3, "color": mark["color"],
@@ -164,9 +172,18 @@ def _room(values: list[float], logarithmic: bool) -> list[float]:
     return [0, high * 1.25]
 
 
-def _short(row: Row, rows: Sequence[Row]) -> str:
-    """The model's name, once for points that lie on each other or nearly so."""
-    return f" {row.model}" if next(one for one in rows if one.model == row.model) is row else ""
+def named(rows: Sequence[Row], axis: Axis) -> set[str]:
+    """Keys of the rows whose name fits beside their point: the best first, none that would lie on a name already there."""
+    if not rows:
+        return set()
+    x = {row.key: getattr(row, axis.column) for row in rows}
+    wide, high = max(x.values()), max(row.accuracy for row in rows) - min(row.accuracy for row in rows)
+    kept: list[Row] = []
+    for row in sorted(rows, key=lambda row: (row.status != "measured", -row.accuracy)):
+        near = [other for other in kept if abs(other.accuracy - row.accuracy) < 0.045 * high and abs(x[other.key] - x[row.key]) < 0.3 * wide]
+        if not near and row.model not in {other.model for other in kept}:
+            kept.append(row)
+    return {row.key for row in kept}
 
 
 def setting() -> str:

@@ -17,7 +17,13 @@ from leaderboard.record import Record
 
 # Models, in the order they were chosen: Okabe and Ito's, dark and light enough for both backgrounds, each with a mark and a dash of its own.
 MODELS = (("#009e73", "diamond", "solid"), ("#0a7fc2", "circle", "dash"), ("#d55e00", "square", "dot"), ("#a8629a", "triangle-up", "dashdot"))
-SHADES = [[0, "rgba(128,128,128,0.06)"], [1, "#247f79"]]
+# Cells up to FAINT are a breath of grey under grey text, the others dark enough for white text, on light and dark pages alike.
+FAINT = 0.25
+SHADES = [[0, "rgba(128,128,128,0.05)"], [FAINT - 1e-6, "rgba(128,128,128,0.12)"], [FAINT, "#3f8680"], [1, "#0c524d"]]
+BOTH_WAYS = [
+    [0, "#6e4a10"], [0.5 - FAINT / 2, "#94691f"], [0.5 - FAINT / 2 + 1e-6, "rgba(128,128,128,0.12)"], [0.5, "rgba(128,128,128,0.05)"],
+    [0.5 + FAINT / 2 - 1e-6, "rgba(128,128,128,0.12)"], [0.5 + FAINT / 2, "#3f8680"], [1, "#0c524d"],
+]  # fmt: skip
 
 
 def per_class(records: Sequence[Record], colours: Mapping[str, str]) -> go.Figure:
@@ -52,11 +58,8 @@ def confusion(records: Sequence[Record], columns: int) -> go.Figure:
     for number, record in enumerate(records):
         counts = np.array(record.confusion)
         shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-        heat = go.Heatmap(
-            z=shares, x=record.labels, y=record.labels, text=counts, texttemplate="%{text}", textfont={"size": 11}, colorscale=SHADES, zmin=0, zmax=1,
-            showscale=False, xgap=1, ygap=1, hovertemplate="true %{y}, answered %{x}: %{text} images, %{z:.1%} of the row<extra></extra>",
-        )  # fmt: skip
-        figure.add_trace(heat, **place(number))
+        hover = [[f"{count} images, {share:.1%} of the row" for count, share in zip(*row, strict=True)] for row in zip(counts, shares, strict=True)]
+        _cells(figure, shares, record.labels, counts.astype(str).tolist(), hover, SHADES, 0, "true %{y}, answered %{x}", place(number))
     title = "Confusion: rows are true, columns what the model answered"
     figure.update_layout(**_stacked(len(records), columns, 420, title))
     return _squares(figure)
@@ -157,12 +160,8 @@ def centroids(records: Sequence[Record], columns: int) -> go.Figure:
     figure, place = _panels(records, columns)
     for number, record in enumerate(records):
         block = record.analyses["geometry"]
-        heat = go.Heatmap(
-            z=block["centroid_cosine"], x=block["classes"], y=block["classes"], zmin=-1, zmax=1, showscale=False, xgap=1, ygap=1, texttemplate="%{z:.2f}",
-            textfont={"size": 11}, colorscale=[[0, "#b0791f"], [0.5, "rgba(128,128,128,0.08)"], [1, "#247f79"]],
-            hovertemplate="%{y} and %{x}: %{z:.2f}<extra></extra>",
-        )  # fmt: skip
-        figure.add_trace(heat, **place(number))
+        cosines = [[f"{value:.2f}" for value in row] for row in block["centroid_cosine"]]
+        _cells(figure, np.array(block["centroid_cosine"]), block["classes"], cosines, cosines, BOTH_WAYS, -1, "%{y} and %{x}", place(number))
     figure.update_layout(**_stacked(len(records), columns, 420, "Similarity of the expressions' mean embeddings (cosine)"))
     return _squares(figure)
 
@@ -204,6 +203,25 @@ def _panels(records: Sequence[Record], columns: int) -> tuple[go.Figure, Callabl
     titles = [f"{record.model} ({record.num_images:,} images)" for record in records] if len(records) > 1 else None
     figure = make_subplots(rows=rows, cols=columns, subplot_titles=titles, horizontal_spacing=0.16, vertical_spacing=0.32 / rows)
     return figure, lambda number: {"row": number // columns + 1, "col": number % columns + 1}
+
+
+def _cells(
+    figure: go.Figure, values: np.ndarray, names: Sequence[str], words: list[list[str]], hover: list[list[str]], shades: list[Any], low: float,
+    what: str, place: dict[str, int],
+) -> None:  # fmt: skip
+    """A table of expressions: cells shaded by value, each with its words in a colour that can be read on it."""
+    names = list(names)
+    heat = go.Heatmap(
+        z=values, x=names, y=names, text=words, customdata=hover, colorscale=shades, zmin=low, zmax=1, showscale=False, xgap=1, ygap=1,
+        hovertemplate=what + ": %{customdata}<extra></extra>",
+    )  # fmt: skip
+    figure.add_trace(heat, **place)
+    for strong, colour in ((True, "#ffffff"), (False, TEXT)):
+        cells = [(x, y) for y in range(len(names)) for x in range(len(names)) if (abs(values[y][x]) >= FAINT) == strong]
+        figure.add_scatter(
+            x=[names[x] for x, _ in cells], y=[names[y] for _, y in cells], text=[words[y][x] for x, y in cells], mode="text",
+            textfont={"size": 11, "color": colour}, hoverinfo="skip", showlegend=False, **place,
+        )  # fmt: skip
 
 
 def _squares(figure: go.Figure) -> go.Figure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
@@ -15,7 +16,10 @@ from leaderboard.store import Store, db_now, jobs, results, submissions, workers
 
 @dataclass(frozen=True)
 class JobLine:
-    """A job as its submitter sees it. position: waiting jobs before it. age: seconds since it was queued. result: its id, "" before the end."""
+    """A job as its submitter sees it. position: waiting jobs before it. age: seconds since it was queued. result: its id, "" before the end.
+
+    created, started, finished: seconds since 1970 by the database's clock, 0 for what has not happened. worker: who has or had it.
+    """
 
     id: str
     model: str
@@ -30,17 +34,22 @@ class JobLine:
     age: float
     submitted_by: str
     result: str
+    created: float = 0.0
+    started: float = 0.0
+    finished: float = 0.0
+    worker: str = ""
 
 
 @dataclass(frozen=True)
 class WorkerLine:
-    """A worker that spoke within its lease. silent: seconds since. job: "" when it waits."""
+    """A worker that spoke within its lease. silent: seconds since. job: "" when it waits. benchmarks: whose data it has; () where it does not say."""
 
     name: str
     host: str
     device: str
     job: str
     silent: float
+    benchmarks: tuple[str, ...] = ()
 
 
 def job_lines(store: Store, user: str | None = None, job: str | None = None, limit: int = 50) -> list[JobLine]:
@@ -59,6 +68,7 @@ def job_lines(store: Store, user: str | None = None, job: str | None = None, lim
             JobLine(
                 row.id, row.name, row.benchmark, row.protocol, row.state, row.fault, row.progress, row.tries, row.message,
                 position(connection, row.created, row.id) if row.state == "queued" else 0, row.age, row.submitted_by, row.result or "",
+                row.created, row.started or 0.0, row.finished or 0.0, row.worker,
             )
             for row in rows
         ]  # fmt: skip
@@ -67,9 +77,22 @@ def job_lines(store: Store, user: str | None = None, job: str | None = None, lim
 def worker_lines(store: Store, config: Config) -> list[WorkerLine]:
     """The workers that are alive, the busiest first."""
     silent = (db_now() - workers.c.seen).label("silent")
-    query = select(workers.c.name, workers.c.host, workers.c.device, workers.c.job, silent).where(silent < config.lease)
+    heard = silent.between(-config.lease, config.lease)  # not one that a wrong clock once wrote into the future
+    query = select(workers.c.name, workers.c.host, workers.c.device, workers.c.job, silent, workers.c.benchmarks).where(heard)
     with store.read() as connection:
-        return [WorkerLine(**row._asdict()) for row in connection.execute(query.order_by(workers.c.job.desc(), workers.c.name))]
+        rows = connection.execute(query.order_by(workers.c.job.desc(), workers.c.name)).all()
+    return [WorkerLine(row.name, row.host, row.device, row.job, row.silent, tuple(filter(None, row.benchmarks.split(",")))) for row in rows]
+
+
+def help_needed(lines: Sequence[JobLine], at_work: Sequence[WorkerLine]) -> str:
+    """What keeps waiting jobs waiting other than their turn, and what to do about it; "" where they only wait their turn."""
+    waiting = [line.benchmark for line in lines if line.state == "queued"]
+    if waiting and not at_work:
+        return f"{len(waiting)} waiting and no worker at work; start one with: python -m leaderboard worker"
+    lacking = sorted({name for name in waiting if all(worker.benchmarks and name not in worker.benchmarks for worker in at_work)})
+    if lacking:
+        return f"No worker at work has the data of {', '.join(lacking)}; start one where FER_BENCHMARKS names their folder."
+    return ""
 
 
 def waiting_jobs(store: Store) -> int:

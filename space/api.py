@@ -18,6 +18,7 @@ from poster.photo import MAX_BYTES
 from space.board_data import row_data
 from space.engine import Engine
 
+PUBLIC = ("classify_photo", "leaderboard", "submission_status")
 MAX_CHARACTERS = MAX_BYTES * 4 // 3 + 200  # of a photo in base64, with a data: prefix
 
 

@@ -22,16 +22,25 @@ from gradio_client import Client
 client = Client("ADDRESS", verbose=False)
 print(client.predict(benchmark="ferplus", status="", api_name="/leaderboard"))
 """
+MODEL = """
+from gradio_client import Client
+
+client = Client("ADDRESS", verbose=False)
+rows = client.predict(benchmark="", status="", api_name="/leaderboard")["rows"]
+print([row for row in rows if row["model"] == "MODEL"])
+"""
 STATUS = """
 from gradio_client import Client
 
 client = Client("ADDRESS", verbose=False)
 print(client.predict(job="JOB", api_name="/submission_status"))
 """
-FILL_IN = """
+FILL_IN = r"""
 const code = element.querySelector("code");
-const job = new URLSearchParams(location.search).get("job");
+const given = new URLSearchParams(location.search);
+const [job, model] = [given.get("job"), given.get("name")];
 code.textContent = code.textContent.replace("ADDRESS", new URL("./", location.href).href);
+if (/^[\w .+()=;,:-]{1,64}$/.test(model)) code.textContent = code.textContent.replace("MODEL", model);
 if (/^[0-9a-f]{12}$/.test(job)) code.textContent = code.textContent.replace("JOB", job);
 """
 

@@ -32,7 +32,7 @@ def job_of(request: gr.Request) -> str:
 
 def build_status(demo: gr.Blocks, settings: Settings, config: Config, store: Store) -> None:
     """The page's parts; it asks again every few seconds while the job lives."""
-    text('<h1>Submissions</h1><p class="lead">This address can be kept: it works after a restart, too.</p>')
+    text('<h1>Submissions</h1><p class="lead">The address of a submission can be kept: it works after a restart, too.</p>')
     job, newest = gr.State(""), gr.HTML("", apply_default_css=False, elem_id="newest")
     shown = gr.HTML("", apply_default_css=False, elem_id="job")
     with gr.Row():

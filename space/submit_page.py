@@ -20,7 +20,7 @@ from poster.errors import InputError
 from poster.labels import ORDERS, order_name
 from space.answer_view import message_html
 from space.settings import Settings
-from space.submission_view import inspection_html, queued_html
+from space.submission_view import inspection_html, queued_html, tried_html
 from space.text import text
 from space.uploads import checkpoint_input, moved
 from space.visitor import visitor
@@ -34,8 +34,9 @@ KEPT_SECONDS = 3600  # how long a fetched checkpoint waits for its form
 INTRO = """
 <h1>Submit a model</h1>
 <p class="lead">Weights of POSTER, POSTER++ or AdaFace with an expression head. No code of yours is run: the file is opened in a confined process,
-recognised by its keys and shapes, converted, tried on sixteen pictures, and queued.</p>
+recognised by its keys and shapes, converted, tried on sixteen pictures, and queued. <a href="./status">Newest submissions</a></p>
 """
+TRYING = '<p class="note" role="status">Trying it on sixteen schematic faces under the contract on this page; this takes some seconds.</p>'
 NOTHING = '<p class="note">What the checkpoint is, and what is odd about it, appears here.</p>'
 
 
@@ -87,6 +88,20 @@ def look(config: Config, upload: str | None, repo: str, revision: str, filename:
         raise
 
 
+def tried(config: Config, seen: Seen, labels: str | None, channels: str | None) -> str:
+    """The dry run under a contract, as HTML; an InputError becomes its sentence."""
+    from leaderboard.submission import dry_run
+    from poster.checkpoint import convert
+
+    try:
+        with tempfile.TemporaryDirectory(dir=seen.folder) as scratch:
+            fresh = Path(scratch, "weights.safetensors")
+            convert(seen.path, fresh, labels, channels)
+            return tried_html(dry_run(config, fresh, Path(scratch)))
+    except InputError as error:
+        return message_html(str(error))
+
+
 def available(config: Config) -> list[str]:
     """The benchmarks whose data this machine has."""
     from leaderboard.commands.worker import available_benchmarks
@@ -111,12 +126,13 @@ def build_submit(settings: Settings, config: Config, store: Store) -> None:
             repo = gr.Textbox(label="Hugging Face repository", placeholder="organisation/name", max_length=160, elem_id="repo")
             with gr.Row():
                 revision = gr.Textbox(label="Revision", value="main", max_length=100, min_width=120)
-                filename = gr.Textbox(label="File in it", placeholder="only needed where there are several", max_length=200, min_width=160)
+                filename = gr.Textbox(label="File in it", placeholder="where there are several", max_length=200, min_width=160)
             upload = checkpoint_input(
                 label=f"Or a file of this machine, up to {config.max_checkpoint // MIB} MiB", visible=not settings.on_space, elem_id="checkpoint"
             )
             see = gr.Button("Look at it", variant="primary")
             shown = gr.HTML(NOTHING, apply_default_css=False, elem_id="seen-checkpoint")
+            probe = gr.HTML("", apply_default_css=False, elem_id="tried")
         with gr.Column(scale=6, min_width=320, visible=False, elem_id="form") as form:
             name = gr.Textbox(label="Model's name on the leaderboard", max_length=64)
             benchmarks = gr.CheckboxGroup([], label="Benchmarks")
@@ -130,17 +146,25 @@ def build_submit(settings: Settings, config: Config, store: Store) -> None:
             send = gr.Button("Submit", variant="primary")
             sent = gr.HTML("", apply_default_css=False, elem_id="sent")
 
-    def show(upload: str | None, repo: str, revision: str, filename: str, old: Seen | None) -> tuple[Any, ...]:
+    def show(upload: str | None, repo: str, revision: str, filename: str, old: Seen | None) -> Iterator[tuple[Any, ...]]:
         forget(old)
         try:
             new = look(config, upload, repo, revision, filename)
         except InputError as error:
-            return None, None, message_html(str(error)), gr.update(visible=False), *[gr.skip()] * 4
+            yield None, None, message_html(str(error)), gr.update(visible=False), *[gr.skip()] * 3, "", ""
+            return
         known, here = new.found.identity, available(config)
-        return (
+        order, fed = order_name(known.labels.names), known.channels.order
+        yield (
             new, None, inspection_html(new.found, new.source), gr.update(visible=True), gr.update(choices=here, value=here[:1]),
-            gr.update(choices=label_choices(new.found), value=order_name(known.labels.names)), gr.update(value=known.channels.order), "",
+            gr.update(choices=label_choices(new.found), value=order), gr.update(value=fed), "", TRYING,
         )  # fmt: skip
+        yield *[gr.skip()] * 8, tried(config, new, order, fed)
+
+    def try_again(seen: Seen | None, labels: str | None, channels: str | None) -> Iterator[str]:
+        if seen is not None:
+            yield TRYING
+            yield tried(config, seen, labels, channels)
 
     def submit_form(
         seen: Seen | None, name: str, chosen: list[str], labels: str | None, channels: str | None, training: str, epoch: str, paper: str, code: str,
@@ -154,15 +178,19 @@ def build_submit(settings: Settings, config: Config, store: Store) -> None:
             return
         try:
             form = Form(name, visitor(settings, profile), training, epoch, choose_benchmarks(chosen), paper, code, labels, channels)
-            yield gr.skip(), '<p class="note" role="status">Converting, then trying sixteen pictures; this takes half a minute.</p>'
+            yield gr.skip(), '<p class="note" role="status">Converting and trying once more under this contract; this takes half a minute.</p>'
             prepared = prepare(store, config, seen.path, seen.source, form)
             jobs = submit(store, config, form, prepared) if isinstance(prepared, Prepared) else prepared
         except InputError as error:
             yield gr.skip(), message_html(str(error))
             return
         forget(seen)
-        yield None, queued_html(prepared if isinstance(prepared, Prepared) else None, jobs)
+        yield None, queued_html(jobs)
 
     slow = {"api_visibility": "private", "concurrency_id": "submit", "concurrency_limit": 1, "show_progress": "minimal"}
-    see.click(show, [upload, repo, revision, filename, seen], [seen, upload, shown, form, benchmarks, labels, channels, sent], show_progress_on=shown, **slow)
+    see.click(
+        show, [upload, repo, revision, filename, seen], [seen, upload, shown, form, benchmarks, labels, channels, sent, probe], show_progress_on=shown, **slow
+    )
+    for choice in (labels, channels):
+        choice.input(try_again, [seen, labels, channels], probe, trigger_mode="always_last", **{**slow, "show_progress": "hidden"})
     send.click(submit_form, [seen, name, benchmarks, labels, channels, training, epoch, paper, code], [seen, sent], show_progress_on=sent, **slow)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import gradio as gr
 
 from leaderboard.config import Config
-from leaderboard.kept import current_board, evaluated_models
+from leaderboard.kept import evaluated_models
 from leaderboard.store import Store, open_store
 from space.about_page import build_about
-from space.api import offer
+from space.api import PUBLIC, offer
 from space.behind import start_behind
+from space.board_cache import BoardCache
 from space.board_page import build_board
 from space.engine import Engine
+from space.model_page import build_model
+from space.protocols_page import build_protocols
 from space.settings import UPLOAD_AGE, UPLOAD_CHECK, Settings, launch_options, queue_options
 from space.status_page import build_status
 from space.submit_page import build_submit
@@ -20,7 +23,7 @@ from space.theme import looks
 from space.try_page import build_try
 
 TITLE = "POSTER facial expressions"
-PAGES = (("Try it", ""), ("Leaderboard", "leaderboard"), ("Submit", "submit"), ("About", "about"))
+PAGES = (("Try it", ""), ("Leaderboard", "leaderboard"), ("Protocols", "protocols"), ("Submit", "submit"), ("About", "about"))
 
 
 def header(current: str) -> None:
@@ -31,13 +34,20 @@ def header(current: str) -> None:
 
 def build(settings: Settings, config: Config, store: Store, engine: Engine) -> gr.Blocks:
     """Every page of the app."""
+    board = BoardCache(store, config)
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(UPLOAD_CHECK, UPLOAD_AGE)) as demo:
         header("")
         build_try(demo, engine)
-        offer(engine, store, lambda: current_board(store, config))
+        offer(engine, store, board)
     with demo.route("Leaderboard", "leaderboard"):
         header("leaderboard")
-        build_board(demo, lambda: current_board(store, config))
+        build_board(demo, board)
+    with demo.route("Model", "model"):
+        header("model")
+        build_model(demo, board)
+    with demo.route("Protocols", "protocols"):
+        header("protocols")
+        build_protocols()
     with demo.route("Submit", "submit"):
         header("submit")
         build_submit(settings, config, store)
@@ -47,6 +57,10 @@ def build(settings: Settings, config: Config, store: Store, engine: Engine) -> g
     with demo.route("About", "about"):
         header("about")
         build_about()
+    for function in demo.fns.values():
+        if function.api_name not in PUBLIC:  # the sign-in button brings an event of its own that Gradio would offer to programs
+            function.api_visibility = "private"
+    demo.config = demo.get_config_file()
     return demo.queue(**queue_options())
 
 

@@ -2,13 +2,18 @@
 const COLUMNS = [
   { id: "model", title: "Model", always: true },
   { id: "benchmark", title: "Benchmark", show: (row) => row.title },
-  { id: "accuracy", title: "Accuracy (%)", number: true, digits: 1 },
+  { id: "accuracy", title: "Accuracy (%)", number: true },
   { id: "tie", title: "Tie", help: "rows with the same letter cannot be told apart" },
   { id: "status", title: "Status" },
   { id: "source", title: "Source" },
-  { id: "mean_class", title: "Mean class acc. (%)", number: true, digits: 1 },
-  { id: "f1", title: "Macro F1 (%)", number: true, digits: 1 },
-  { id: "parameters", title: "Parameters (M)", number: true, show: (row) => (row.parameters / 1e6).toFixed(1) },
+  { id: "mean_class", title: "Mean class acc. (%)", number: true, help: "mean of the recalls: every expression counts the same" },
+  { id: "f1", title: "Macro F1 (%)", number: true },
+  { id: "calibration", title: "Calibration error (%)", number: true, help: "how far confidence and accuracy lie apart; less is better" },
+  { id: "corrupted", title: "Under corruptions (%)", number: true, help: "mean accuracy under blur, noise, JPEG, occlusion ... at five severities" },
+  { id: "parameters", title: "Parameters (M)", number: true, show: (row) => (row.parameters / 1e6).toFixed(1), help: "of modules that are called" },
+  { id: "flops", title: "GFLOPs", number: true, show: (row) => (row.flops / 1e9).toFixed(2), help: "one image; two operations a multiply-add, counted alike for all" },
+  { id: "speed", title: "Speed (POSTER++ = 1)", number: true, show: (row) => row.speed.toFixed(2), help: "images a second, timed in turns on one machine" },
+  { id: "architecture", title: "Architecture" },
   { id: "protocol", title: "Protocol" },
   { id: "images", title: "Test images", number: true },
   { id: "epoch", title: "Epoch chosen on" },
@@ -16,6 +21,21 @@ const COLUMNS = [
   { id: "submitted_by", title: "Submitted by" },
   { id: "finished", title: "Date" },
   { id: "weights", title: "Weights (sha256)", show: (row) => row.weights.slice(0, 12) },
+];
+// What can be drawn; those with "results" need results measured here: the ones ticked for comparison, else the best of the benchmark.
+const PLOTS = [
+  { id: "interval", title: "Accuracy" },
+  { id: "parameters", title: "Parameters" },
+  { id: "flops", title: "FLOPs" },
+  { id: "speed", title: "Speed" },
+  { id: "classes", title: "Per expression", results: true, note: "Rare expressions have wide intervals: a few pictures decide." },
+  { id: "confusion", title: "Confusion", results: true },
+  { id: "reliability", title: "Reliability", results: true, note: "Below the diagonal a model is surer than it is right." },
+  { id: "robustness", title: "Robustness", results: true },
+  { id: "resolution", title: "Resolution", results: true },
+  { id: "quality", title: "Quality", results: true },
+  { id: "problems", title: "Three problems", results: true, note: "Inter-class similarity, intra-class discrepancy and scale sensitivity, from the embeddings before the head." },
+  { id: "centroids", title: "Class similarity", results: true },
 ];
 const NARROW = window.matchMedia("(max-width: 640px)").matches;
 const USUAL = NARROW ? ["model", "accuracy", "status"] : ["model", "accuracy", "tie", "status", "source", "epoch"];
@@ -33,13 +53,13 @@ const make = (tag, text, attributes = {}) => {
 };
 const column = (id) => COLUMNS.find((one) => one.id === id);
 
-let board = { benchmarks: [], rows: [] };
+let board = { benchmarks: [], rows: [], notes: {} };
 let rows = []; // those shown, in order
 let sorted = { by: null, rows: [] }; // all of them, kept while the order stays
 let view = {};
 
 function usualView() {
-  return { q: "", benchmark: board.benchmarks[0]?.name ?? "", status: [...STATUSES], sort: "-accuracy", columns: [...USUAL], pin: ["model"], compare: [] };
+  return { q: "", benchmark: board.benchmarks[0]?.name ?? "", status: [...STATUSES], sort: "-accuracy", columns: [...USUAL], pin: ["model"], compare: [], plot: "interval" };
 }
 
 function readAddress() {
@@ -48,6 +68,7 @@ function readAddress() {
   view = usualView();
   if (given.has("q")) view.q = given.get("q").slice(0, 100);
   if (board.benchmarks.some((one) => one.name === given.get("benchmark")) || given.get("benchmark") === "all") view.benchmark = given.get("benchmark");
+  if (PLOTS.some((one) => one.id === given.get("plot"))) view.plot = given.get("plot");
   if (column((given.get("sort") ?? "").replace(/^-/, ""))) view.sort = given.get("sort");
   for (const name of Object.keys(known)) {
     if (given.has(name)) view[name] = given.get(name).split(",").filter((one) => known[name].includes(one));
@@ -79,11 +100,20 @@ function load() {
   readAddress();
   if (first) controls();
   fill();
-  if (view.benchmark !== usualView().benchmark) follow();
+  if (drawn() !== drawn(usualView())) follow();
 }
 
+// What the figure depends on, as the server is asked for it.
+function drawn(of = view) {
+  const plot = PLOTS.find((one) => one.id === of.plot);
+  return JSON.stringify({ name: of.benchmark === "all" ? usualView().benchmark : of.benchmark, plot: plot.id, compare: plot.results ? of.compare : [] });
+}
+
+let followed = "";
 function follow() {
-  if (view.benchmark !== "all") trigger("chosen", { name: view.benchmark });
+  if (drawn() === followed) return;
+  followed = drawn();
+  trigger("chosen", JSON.parse(followed));
 }
 
 function controls() {
@@ -91,7 +121,7 @@ function controls() {
   for (const one of board.benchmarks) choose.append(make("option", one.title, { value: one.name }));
   choose.append(make("option", "All benchmarks", { value: "all" }));
   choose.value = view.benchmark;
-  choose.addEventListener("change", () => ((view.benchmark = choose.value), changed(), follow()));
+  choose.addEventListener("change", () => ((view.benchmark = choose.value), changed()));
   $("input.query").value = view.q;
   $("input.query").addEventListener("input", (event) => ((view.q = event.target.value), changed()));
   $("form.bar").addEventListener("submit", (event) => event.preventDefault());
@@ -123,9 +153,15 @@ function controls() {
     }
     $(".columns").append(line);
   }
+  for (const one of PLOTS) {
+    const button = make("button", one.title, { type: "button", "data-plot": one.id });
+    button.addEventListener("click", () => ((view.plot = one.id), changed()));
+    $(".plots").append(button);
+  }
+  followed = drawn(usualView());
   for (const button of element.querySelectorAll("[data-export]")) button.addEventListener("click", () => exported(button));
   $(".reset").addEventListener("click", () => {
-    view = { ...usualView(), benchmark: view.benchmark, columns: view.columns, pin: view.pin };
+    view = { ...usualView(), benchmark: view.benchmark, columns: view.columns, pin: view.pin, plot: view.plot };
     $("input.query").value = "";
     for (const box of element.querySelectorAll(".statuses input")) box.checked = true;
     changed();
@@ -139,6 +175,7 @@ function controls() {
 function changed() {
   writeAddress();
   fill();
+  follow();
 }
 
 function fill() {
@@ -156,9 +193,49 @@ function fill() {
   $(".empty").hidden = rows.length > 0;
   $(".scroll").hidden = rows.length === 0;
   $(".scroll").classList.toggle("windowed", rows.length > WINDOW);
+  verdict();
   head();
   body();
   comparison();
+  plots();
+}
+
+// The answer to "which model is best, and how sure is that": of the whole benchmark, whatever is filtered.
+function verdict() {
+  const all = board.rows.filter((row) => row.benchmark === view.benchmark);
+  const box = $(".verdict");
+  box.hidden = all.length === 0;
+  if (box.hidden) return;
+  const best = (some) => some.reduce((a, b) => (b.accuracy > a.accuracy ? b : a), some[0]);
+  const tied = all.filter((row) => row.tie === "a");
+  const claimed = best(all.filter((row) => row.status === "claimed"));
+  const measured = best(all.filter((row) => row.status === "measured"));
+  const disputed = all.filter((row) => row.status === "disputed");
+  const lines = [];
+  const figure = (row) => [make("b", `${accuracyWords(row)} %`), row.low === null ? "" : ` (${intervalWords(row)})`];
+  if (claimed) {
+    const others = tied.length - 1;
+    const words = claimed.tie !== "a" ? "." : others ? `; ${others} ${others === 1 ? "row" : "rows"} of tie group a cannot be told apart from it.` : "; no other row ties with it.";
+    lines.push(["claimed", "Best claim: ", modelLink(claimed), " ", ...figure(claimed), words]);
+  }
+  if (measured) lines.push(["measured", "Best measured here: ", modelLink(measured), " ", ...figure(measured), "."]);
+  else lines.push(["measured", "Measured here: nothing yet. ", make("a", "Submit a model", { href: "./submit" }), "."]);
+  if (disputed.length) lines.push(["disputed", `${disputed.length} ${disputed.length === 1 ? "claim is" : "claims are"} disputed: others could not repeat ${disputed.length === 1 ? "it" : "them"}.`]);
+  box.replaceChildren(...lines.map(([status, ...parts]) => {
+    const line = make("span");
+    line.append(make("i", "", { class: `mark ${status}` }), ...parts);
+    return line;
+  }));
+}
+
+const modelLink = (row) => make("a", row.model, { href: `./model?name=${encodeURIComponent(row.model)}`, class: "to-model" });
+
+function plots() {
+  const plot = PLOTS.find((one) => one.id === view.plot);
+  for (const button of element.querySelectorAll(".plots button")) button.setAttribute("aria-pressed", button.dataset.plot === view.plot);
+  const chosen = view.compare.map((key) => board.rows.find((row) => row.key === key)).filter((row) => row?.status === "measured");
+  const which = !plot.results ? "" : chosen.length ? "Of the results ticked for comparison. " : "Of the best result measured here; tick up to four in the table to compare. ";
+  $(".plot-note").textContent = which + (plot.note ?? board.notes[plot.id] ?? "");
 }
 
 function inOrder(all, sort) {
@@ -169,6 +246,7 @@ function inOrder(all, sort) {
     if (x === y) return 0;
     if (x === null || x === "") return 1; // unknown goes last either way
     if (y === null || y === "") return -1;
+    if (id === "tie" && x.length !== y.length) return sign * (x.length - y.length); // after z comes aa
     return sign * (typeof x === "number" ? x - y : String(x).localeCompare(String(y)));
   });
 }
@@ -236,7 +314,8 @@ function cell(row, one, range) {
     return node;
   }
   const text = words(row, one);
-  node.append(text);
+  if (one.id === "model" && row.status === "measured") return node.append(modelLink(row), make("small", row.protocol)), node;
+  node.append(one.id === "model" ? modelLink(row) : one.id === "tie" && row.tie ? make("i", row.tie, { class: "tie" }) : text);
   if (one.id === "source" || one.id === "training" || one.id === "model") node.title = text;
   return node;
 }
@@ -289,7 +368,8 @@ function comparison() {
   const top = make("tr");
   top.append(make("th", ""));
   for (const row of chosen) {
-    const cell = make("th", row.model, { scope: "col" });
+    const cell = make("th", "", { scope: "col" });
+    cell.append(modelLink(row));
     const away = make("button", "Remove", { type: "button", "aria-label": `Remove ${row.model}` });
     away.addEventListener("click", () => ((view.compare = view.compare.filter((key) => key !== row.key)), changed()));
     cell.append(away);

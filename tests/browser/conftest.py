@@ -11,17 +11,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.browser.chromium import NoChromium, launched
 from tests.browser.server import App, start, stop
 from tests.sources import ROOT
 
 ARTIFACTS = ROOT / "artifacts"
-NO_CHROMIUM = "The browser tests need Chromium: run `apt-get install chromium` as root, or `python -m playwright install chromium`, then the tests again."
-# Quiet and alone: no background traffic, and no name but the app's is ever resolved.
-ARGUMENTS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync", "--disable-dev-shm-usage", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
-]  # fmt: skip
 expect.set_options(timeout=60_000)
 
 
@@ -38,11 +32,10 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        own = playwright.chromium.executable_path
-        executable = shutil.which("chromium") or shutil.which("chromium-browser") or (own if Path(own).exists() else None)
-        if executable is None:
-            pytest.fail(NO_CHROMIUM, pytrace=False)
-        running = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        try:
+            running = launched(playwright)
+        except NoChromium as error:
+            pytest.fail(str(error), pytrace=False)
         yield running
         running.close()
 

@@ -25,7 +25,7 @@ def opened(visit: Visit, url: str, **options: object) -> Page:
 
 
 def models(page: Page) -> list[str]:
-    return page.locator("#board tbody th[data-column=model]").all_text_contents()
+    return page.locator("#board tbody th[data-column=model] a").all_text_contents()
 
 
 def test_every_row_of_the_first_benchmark_with_status_source_and_interval(app: App, visit: Visit):
@@ -38,14 +38,18 @@ def test_every_row_of_the_first_benchmark_with_status_source_and_interval(app: A
     assert page.locator("td.source a").evaluate_all("(all) => all.map((one) => one.href)") == links
     first = page.locator("td.accuracy").first.text_content()
     low, high = rows[0].interval
+    verdict = page.locator(".verdict").text_content()
+    best = {status: next(row for row in rows if row.status == status) for status in ("claimed", "measured")}
+    assert f"Best claim: {best['claimed'].model} {best['claimed'].accuracy:.2f} %" in verdict and "cannot be told apart" in verdict
+    assert f"Best measured here: {best['measured'].model} {best['measured'].accuracy:.1f} %" in verdict and "disputed" in verdict
     assert f"{rows[0].accuracy:.2f}" in first and f"{low:.1f} to {high:.1f}" in first
     expect(page.locator("#figure .main-svg").first).to_be_visible(timeout=60_000)
     assert page.locator("#figure").bounding_box()["height"] > 200
 
 
 def test_search_and_status_filter_without_a_request_and_the_address_keeps_the_view(app: App, visit: Visit):
-    page = opened(visit, f"{app.url}/leaderboard", width=1440)
-    page.locator("#figure .main-svg").first.wait_for()
+    page = opened(visit, f"{app.url}/leaderboard?benchmark=raf-db", width=1440)
+    expect(page.locator("#figure .gtitle")).to_contain_text("RAF-DB")
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.get_by_label("Search").fill("POSTER-ada m=0.4")
@@ -65,7 +69,7 @@ def test_search_and_status_filter_without_a_request_and_the_address_keeps_the_vi
 
 
 def test_sort_by_any_column_unknown_values_last(app: App, visit: Visit):
-    page = opened(visit, f"{app.url}/leaderboard", width=1440)
+    page = opened(visit, f"{app.url}/leaderboard?benchmark=raf-db", width=1440)
     heading = page.get_by_role("button", name="Accuracy (%)")
     numbers = lambda: [float(text) for text in page.locator("td.accuracy b").all_text_contents()]  # noqa: E731
     assert numbers() == sorted(numbers(), reverse=True)
@@ -78,16 +82,69 @@ def test_sort_by_any_column_unknown_values_last(app: App, visit: Visit):
 
 def test_another_benchmark_changes_table_and_figure(app: App, visit: Visit):
     page = opened(visit, f"{app.url}/leaderboard", width=1440)
-    page.locator("select.benchmark").select_option("ferplus")
-    assert set(models(page)) == {row.model for row in load_board().of("ferplus")}
-    expect(page.locator("#figure .gtitle")).to_contain_text("FERPlus", timeout=60_000)
     expect(page.locator(".count")).to_contain_text("papers do not say")
+    page.locator("select.benchmark").select_option("affectnet-8")
+    assert set(models(page)) == {row.model for row in load_board().of("affectnet-8")}
+    expect(page.locator("#figure .gtitle")).to_contain_text("AffectNet-8")
     shared = opened(visit, page.url, width=1440)
-    expect(shared.locator("#figure .gtitle")).to_contain_text("FERPlus", timeout=60_000)
+    expect(shared.locator("#figure .gtitle")).to_contain_text("AffectNet-8")
+
+
+FIGURES = {
+    "Parameters": "parameters", "FLOPs": "GFLOPs", "Speed": "speed", "Per expression": "Recall", "Confusion": "Confusion", "Reliability": "Reliability",
+    "Robustness": "Corruptions", "Resolution": "Resolution", "Quality": "quality", "Three problems": "three problems", "Class similarity": "Similarity",
+    "Accuracy": "95 % interval",
+}  # fmt: skip
+
+
+def test_each_figure_on_request_and_in_the_address(app: App, visit: Visit):
+    page = opened(visit, f"{app.url}/leaderboard", width=1440)
+    for name, title in FIGURES.items():
+        page.locator(".plots").get_by_role("button", name=name, exact=True).click()
+        expect(page.locator("#figure .gtitle")).to_contain_text(title)
+        assert page.locator(".plots button[aria-pressed=true]").all_text_contents() == [name]
+        assert page.locator("#figure").bounding_box()["height"] > 250
+    page.locator(".plots").get_by_role("button", name="FLOPs").click()
+    expect(page.locator(".plot-note")).to_contain_text("17.2 GFLOPs for POSTER++")
+    shared = opened(visit, page.url, width=390, height=844, is_mobile=True, has_touch=True)
+    expect(shared.locator("#figure .gtitle")).to_contain_text("GFLOPs")
+    assert shared.locator(".plots button[aria-pressed=true]").all_text_contents() == ["FLOPs"]
+    page.locator("select.benchmark").select_option("raf-db")
+    page.locator(".plots").get_by_role("button", name="Confusion").click()
+    expect(page.locator(".nothing")).to_contain_text("--benchmark raf-db")
+
+
+def test_results_that_are_ticked_are_drawn_beside_each_other(app: App, visit: Visit):
+    page = opened(visit, f"{app.url}/leaderboard?plot=confusion", width=1440)
+    for box in page.locator("tbody tr.measured .pick input").all()[:2]:
+        box.check()
+    expect(page.locator("#figure .annotation-text")).to_have_count(2)
+    expect(page.locator(".plot-note")).to_contain_text("ticked")
+
+
+def test_from_a_row_to_everything_about_the_model(app: App, visit: Visit):
+    page = opened(visit, f"{app.url}/leaderboard?q=posterpp_nano", width=390, height=844, is_mobile=True, has_touch=True)
+    page.locator("tbody a.to-model").first.click()
+    expect(page.locator("#model h1")).to_have_text("posterpp_nano")
+    details = page.locator("#model-details")
+    record = load_board().records[next(row.id for row in load_board().model("posterpp_nano"))]
+    for words in (record.weights_sha256, "--protocol majority", "@article{mao2023poster++", "48 x 48 pixels, grey"):
+        expect(details).to_contain_text(words)
+    expect(page.locator("#model-figures .main-svg:visible").first).to_be_visible()
+    page.locator("#model tbody a").last.click()
+    expect(details).to_contain_text("--protocol majority-dedup")
+    code = page.locator(".snippet code")
+    expect(code).to_contain_text('"posterpp_nano"')
+
+
+@pytest.mark.parametrize("name", ["nobody", "%3Cscript%3Ealert(1)%3C/script%3E", "A" * 5000])
+def test_an_address_that_names_no_model(app: App, visit: Visit, name: str):
+    page = visit(f"{app.url}/model?name={name}")
+    expect(page.get_by_role("alert")).to_contain_text("names no model")
 
 
 def test_columns_pins_and_comparison_are_part_of_the_address(app: App, visit: Visit):
-    page = opened(visit, f"{app.url}/leaderboard", width=1440)
+    page = opened(visit, f"{app.url}/leaderboard?benchmark=raf-db", width=1440)
     page.locator("summary", has_text="Columns").click()
     page.get_by_label("Show Test images").check()
     page.get_by_label("Show Source").uncheck()
@@ -108,7 +165,7 @@ def test_columns_pins_and_comparison_are_part_of_the_address(app: App, visit: Vi
 
 
 def test_the_export_is_what_is_shown(app: App, visit: Visit):
-    page = opened(visit, f"{app.url}/leaderboard?q=ddamfn&sort=model", width=1440)
+    page = opened(visit, f"{app.url}/leaderboard?benchmark=raf-db&q=ddamfn&sort=model", width=1440)
     page.locator("summary", has_text="Export").click()
     got = {}
     for kind in ("CSV", "JSON"):
@@ -125,6 +182,11 @@ def test_the_board_on_a_phone(app: App, visit: Visit):
     page = opened(visit, f"{app.url}/leaderboard", width=390, height=844, dark=True, has_touch=True, is_mobile=True)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.locator("td.status").first.is_visible()
+    page.get_by_label("Search").fill("nano")
+    assert set(models(page)) == {"posterpp_nano"}
+    page.locator("tbody .pick input").first.check()
+    expect(page.locator(".compare")).to_contain_text("posterpp_nano")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 @pytest.fixture(scope="module")

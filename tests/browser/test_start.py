@@ -11,7 +11,9 @@ from playwright.sync_api import Page
 from tests.browser.server import ANSWER_MILLISECONDS, App
 
 Visit = Callable[..., Page]
-PAGES = {"": "button.example", "leaderboard": "#figure .main-svg", "submit": "#repo", "about": "#about h1"}
+PAGES = {"": "button.example", "leaderboard": "#figure .main-svg", "protocols": "#protocols h2", "submit": "#repo", "about": "#versions"}
+MORE = {"model?name=posterpp_nano": "#model-figures .main-svg", "status": "#newest"}
+WINDOWS = {"wide": {"width": 1440}, "phone": {"width": 390, "height": 844, "is_mobile": True, "has_touch": True}}
 FIRST_PAINT_SECONDS = 10
 
 
@@ -33,11 +35,13 @@ def test_each_page_links_to_the_others_and_says_where_it_is(app: App, visit: Vis
     assert page.title()
 
 
-@pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("path", list(PAGES))
-def test_axe_finds_nothing_serious(app: App, visit: Visit, path: str, dark: bool):
-    page = visit(f"{app.url}/{path}", dark=dark)
-    page.locator(PAGES[path]).first.wait_for()
+@pytest.mark.parametrize(("window", "dark"), [("wide", False), ("phone", True)])
+@pytest.mark.parametrize("path", [*PAGES, *MORE])
+def test_axe_finds_nothing_serious(app: App, visit: Visit, path: str, window: str, dark: bool):
+    """Neither too wide for its window nor hard to read; the page's requests and its console are looked at by ``visit``."""
+    page = visit(f"{app.url}/{path}", dark=dark, **WINDOWS[window])
+    page.locator({**PAGES, **MORE}[path]).first.wait_for(state="attached")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     if not path:
         page.locator("button.example").click()
         page.locator("#result .bars").first.wait_for(timeout=ANSWER_MILLISECONDS)

@@ -17,10 +17,11 @@ from tests.browser.server import ANSWER_MILLISECONDS, App
 from tests.sources import ROOT
 
 Visit = Callable[..., Page]
+PHONE = {"width": 390, "height": 844, "is_mobile": True, "has_touch": True}
 
 
-def looked_at(visit: Visit, app: App, file: Path) -> Page:
-    page = visit(f"{app.url}/submit")
+def looked_at(visit: Visit, app: App, file: Path, **options: object) -> Page:
+    page = visit(f"{app.url}/submit", **options)
     page.locator("#checkpoint input[type=file]").set_input_files(file)
     expect(page.locator("#checkpoint")).to_contain_text(file.name)
     page.get_by_role("button", name="Look at it").click()
@@ -43,12 +44,13 @@ def test_from_a_file_to_the_leaderboard(app: App, visit: Visit, tmp_path: Path):
     seen = page.locator("#seen-checkpoint")
     expect(seen).to_contain_text("posterpp_nano", timeout=ANSWER_MILLISECONDS)
     expect(seen).to_contain_text("neutral, happiness, surprise")
+    expect(page.locator("#tried")).to_contain_text("Dry run on sixteen schematic faces", timeout=ANSWER_MILLISECONDS)
+    assert page.locator("#tried img").count() == 16 and page.locator("#tried small").first.text_content().endswith(" %")
     filled(page, "=cmd|' /C calc'!A0")
     expect(page.get_by_role("alert")).to_contain_text("not allowed")
     filled(page, "My nano")
     link = page.get_by_role("link", name=re.compile("Job [0-9a-f]{12}"))
     link.wait_for(timeout=2 * ANSWER_MILLISECONDS)
-    expect(page.locator("#sent")).to_contain_text("sixteen schematic faces")
     job = link.text_content().split()[1]
 
     status = visit(f"{app.url}/status?job={job}")
@@ -58,8 +60,14 @@ def test_from_a_file_to_the_leaderboard(app: App, visit: Visit, tmp_path: Path):
     subprocess.run([sys.executable, "-m", "leaderboard", "worker", "--once"], cwd=ROOT, env=environment, check=True, capture_output=True, timeout=280)
     expect(status.locator("#job")).to_contain_text("done", timeout=60_000)
 
+    expect(status.locator("#job .log li")).to_have_count(3)
+    status.get_by_role("link", name="Everything about it").click()
+    expect(status.locator("#model h1")).to_have_text("My nano")
+    expect(status.locator("#model-details")).to_contain_text("python -m eval score")
+    expect(status.locator("#model-figures .main-svg").first).to_be_visible()
+
     board = visit(f"{app.url}/leaderboard?benchmark=sketch")
-    expect(board.locator("#board tbody th[data-column=model]")).to_contain_text("My nano")
+    expect(board.locator("#board tbody a.to-model")).to_have_text("My nano")
     expect(board.locator("td.status")).to_contain_text("measured")
     tried = visit(app.url)
     expect(tried.get_by_label("Beside it")).to_be_visible()
@@ -69,6 +77,24 @@ def test_from_a_file_to_the_leaderboard(app: App, visit: Visit, tmp_path: Path):
     filled(again, "My nano twice")
     expect(again.locator("#sent")).to_contain_text("the same weights are run once", timeout=2 * ANSWER_MILLISECONDS)
     assert [path for path in app.uploads.rglob("*") if path.is_file()] == [] == list((app.uploads.parent / "data" / "incoming").iterdir())
+
+
+def test_from_a_phone_cancelled_and_run_again(app: App, visit: Visit, tmp_path: Path):
+    weights = tmp_path / "phone.safetensors"
+    shutil.copyfile(model_path(SHIPPED), weights)
+    page = looked_at(visit, app, weights, **PHONE)
+    expect(page.locator("#seen-checkpoint")).to_contain_text("posterpp_nano", timeout=ANSWER_MILLISECONDS)
+    filled(page, "From a phone", "sketch-lower")
+    page.get_by_role("link", name=re.compile("Job [0-9a-f]{12}")).click(timeout=2 * ANSWER_MILLISECONDS)
+    expect(page.locator("#job")).to_contain_text("waiting")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#job")).to_contain_text("cancelled")
+    page.reload()
+    page.get_by_role("button", name="Run again").click()
+    expect(page.locator("#job")).to_contain_text("waiting")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#job .log")).to_contain_text("cancelled")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_a_file_that_is_no_checkpoint(app: App, visit: Visit, tmp_path: Path):

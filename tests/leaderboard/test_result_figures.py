@@ -48,8 +48,11 @@ def test_recall_is_scikit_learns_in_the_expressions_colours():
 
 def test_confusion_shows_the_counts():
     one = record()
-    (heat,) = result_figure("confusion", [one], COLOURS).data
-    assert np.array_equal(heat.text, one.confusion) and np.array(heat.z).sum(axis=1) == pytest.approx(np.ones(8))
+    heat, *words = result_figure("confusion", [one], COLOURS).data
+    assert np.array_equal(np.array(heat.text, dtype=int), one.confusion)
+    assert sorted(int(text) for trace in words for text in trace.text) == sorted(np.ravel(one.confusion)) and np.array(heat.z).sum(axis=1) == pytest.approx(
+        np.ones(8)
+    )
 
 
 def test_the_curves_start_with_the_clean_pictures():

@@ -1,0 +1,69 @@
+"""The page of a model: everything known about it is there, foreign text stays text."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from leaderboard.board import load_board, make_board
+from leaderboard.claims import load_claims
+from leaderboard.record import Record
+from space.model_view import contract_pairs, details_html, heading_html, percent, rows_html
+from tests.leaderboard.test_again import CONTRACT
+from tests.leaderboard.test_board import result
+from tests.space.test_answer_view import Elements
+
+HOSTILE = "<script>alert(1)</script>"
+
+
+def words(html: str) -> str:
+    return " ".join(Elements(html).words)
+
+
+def test_the_shipped_model_has_contract_cost_command_and_citation():
+    board = load_board()
+    rows = board.model("posterpp_nano")
+    record = board.records[rows[0].id]
+    text = words(details_html(rows, record))
+    for found in (
+        "Run it again",
+        record.weights_sha256,
+        "--benchmark ferplus --protocol majority",
+        "48 x 48 pixels, grey",
+        "temperature 0.7021",
+        "mao2023poster++",
+        "barsoum2016",
+    ):
+        assert found in text
+    assert "GFLOPs" not in text and "0.35 G (two operations" in text and "stand in the training part too" in text
+    top = words(heading_html("posterpp_nano", rows) + rows_html(rows, record.id))
+    assert percent(rows[0]) in top and "Measured here" in top and "majority-dedup" in top
+    assert rows_html(rows, record.id).count('aria-current="true"') + rows_html(rows, record.id).count("aria-current=true") == 1
+
+
+def test_a_claimed_model_says_where_its_epoch_was_chosen_and_what_its_paper_counts():
+    rows = make_board(load_claims(), ()).model("POSTER++")
+    text = words(rows_html(rows, "") + details_html(rows, None))
+    for found in ("test set", "github.com/Talented-Q/POSTER_V2 main.py", "Nothing of this model was measured here", "43.7 M, 8.4 G", "17.18 G"):
+        assert found in text
+
+
+def test_a_private_test_set_offers_no_command():
+    rows = make_board(load_claims(), ()).model("POSTER++ (lower face; augmentation)")
+    assert "private" in details_html(rows, None) and "eval score" not in details_html(rows, None)
+
+
+def test_a_contract_in_words():
+    record = Record.from_dict(result(contract=CONTRACT), id="one", model="ours")
+    pairs = dict(contract_pairs(record))
+    assert pairs["Architecture"] == "posterpp" and pairs["Expressions, in order"].startswith("neutral, happiness")
+
+
+@pytest.mark.parametrize("field", ["model", "title", "source", "protocol", "epoch_selection", "epoch_source", "training_data", "submitted_by", "id"])
+def test_no_field_becomes_markup(field):
+    board = load_board()
+    row = board.model("posterpp_nano")[0]
+    hostile = replace(row, **{field: HOSTILE})
+    html = heading_html(hostile.model, [hostile]) + rows_html([hostile], "") + details_html([hostile], board.records[row.id]) + details_html([hostile], None)
+    assert "<script" not in html
