@@ -14,6 +14,7 @@ COMMANDS = {
     "restore": "results out of the data set into an empty store",
     "export": "the leaderboard as CSV, JSON, Parquet, LaTeX or Markdown, or as files for a model's own repository",
     "compute": "count and time every architecture, for the columns of the board",
+    "reproduction": "published numbers beside ours, and the line that would repeat each in full",
     "doctor": "is everything here that this machine needs?",
 }
 

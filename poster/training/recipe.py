@@ -77,6 +77,7 @@ class Head:
 class Recipe:
     """One training run.
 
+    reproduces: the models, as their papers name them, whose number on ``dataset`` a full run of this recipe is to be compared with.
     dataset: "ferplus", or the layout's benchmark name (poster/data/readers.py reads its training part). region: "whole" or "lower" half of the face.
     contract: how the finished model is fed; its labels are the classes. target: "votes" (soft), "labels" or "poster" (2 x label smoothing 0.2 + plain).
     optimizer: adamw, adam or sgd; sam: the radius rho of sharpness-aware minimisation, 0 for none (Foret et al. 2021).
@@ -92,6 +93,7 @@ class Recipe:
     name: str
     architecture: str
     about: str = ""
+    reproduces: tuple[str, ...] = ()
     dataset: str = "ferplus"
     region: str = "whole"
     contract: ModelContract = field(default_factory=lambda: ModelContract(architecture="posterpp_nano", labels=()))

@@ -43,10 +43,10 @@ _OFFICIAL = Recipe(
 )
 
 
-def _official(name: str, architecture: str, dataset: str, labels: str, about: str, **values: object) -> Recipe:
+def _official(name: str, architecture: str, dataset: str, labels: str, about: str, reproduces: tuple[str, ...] = (), **values: object) -> Recipe:
     channels = "bgr" if architecture.startswith("poster_") and dataset == "raf-db" else "rgb"  # POSTER's RAF-DB loader leaves OpenCV's order
     contract = ModelContract(architecture=architecture, labels=ORDERS[labels], channels=channels, source=f"trained by the recipe {name}")
-    return replace(_OFFICIAL, name=name, architecture=architecture, dataset=dataset, about=about, contract=contract, **values)  # type: ignore[arg-type]
+    return replace(_OFFICIAL, name=name, architecture=architecture, dataset=dataset, about=about, reproduces=reproduces, contract=contract, **values)  # type: ignore[arg-type]
 
 
 _POSTER = replace(PLAIN, gaussian=0.25, erasing=0.5)  # its loader picks mirror or noise for every second picture
@@ -57,9 +57,9 @@ _POSTER_AFFECTNET = {**_POSTER_VALUES, "lr": 2e-6, "class_balance": 1.0}
 _POSTERPP_AFFECTNET = {"augmentation": _POSTERPP_FIXED, "lr": 1e-6, "class_balance": 1.0}
 
 
-def _margin(name: str, architecture: str, head: Head) -> Recipe:
+def _margin(name: str, architecture: str, head: Head, *reproduces: str) -> Recipe:
     about = f"POSTER with the head {head.kind}, margin {head.margin:g}, scale {head.scale:g}, quality from the {head.quality} feature"
-    return _official(f"{name}_raf_db", architecture, "raf-db", "raf-db", about, **{**_POSTER_VALUES, "target": "labels", "head": head})
+    return _official(f"{name}_raf_db", architecture, "raf-db", "raf-db", about, reproduces, **{**_POSTER_VALUES, "target": "labels", "head": head})
 
 
 def _by_name(*recipes: Recipe) -> dict[str, Recipe]:
@@ -70,30 +70,30 @@ _NO_SCRIPT = "on FERPlus; no official script exists"
 _LOWER = {"region": "lower", "augmentation": PLAIN}
 RECIPES = _by_name(
     Recipe("posterpp_nano", "posterpp_nano", "ours, shipped: both streams narrow, 48 x 48 grey, soft votes", contract=NANO_CONTRACT),
-    _official("poster_small_raf_db", "poster_small", "raf-db", "raf-db", "POSTER, train.py", **_POSTER_VALUES),
-    _official("poster_base_raf_db", "poster_base", "raf-db", "raf-db", "POSTER, train.py", **_POSTER_VALUES),
-    _official("poster_large_raf_db", "poster_large", "raf-db", "raf-db", "POSTER, train.py", **_POSTER_VALUES),
-    _official("poster_large_affectnet_7", "poster_large_affectnet", "affectnet-7", "affectnet-7", "POSTER, train_affect.py", **_POSTER_AFFECTNET),
-    _official("poster_large_affectnet_8", "poster_large_affectnet", "affectnet-8", "affectnet-8", "POSTER, train_affect.py", **_POSTER_AFFECTNET),
+    _official("poster_small_raf_db", "poster_small", "raf-db", "raf-db", "POSTER, train.py", ("POSTER-s",), **_POSTER_VALUES),
+    _official("poster_base_raf_db", "poster_base", "raf-db", "raf-db", "POSTER, train.py", ("POSTER-m",), **_POSTER_VALUES),
+    _official("poster_large_raf_db", "poster_large", "raf-db", "raf-db", "POSTER, train.py", ("POSTER", "POSTER-l"), **_POSTER_VALUES),
+    _official("poster_large_affectnet_7", "poster_large_affectnet", "affectnet-7", "affectnet-7", "POSTER, train_affect.py", ("POSTER",), **_POSTER_AFFECTNET),
+    _official("poster_large_affectnet_8", "poster_large_affectnet", "affectnet-8", "affectnet-8", "POSTER, train_affect.py", ("POSTER",), **_POSTER_AFFECTNET),
     _official("poster_small_ferplus", "poster_small", "ferplus", "ferplus", f"POSTER {_NO_SCRIPT}", **_POSTER_VALUES),
-    _official("poster_large_ferplus", "poster_large", "ferplus", "ferplus", f"POSTER {_NO_SCRIPT}", **_POSTER_VALUES),
-    _official("posterpp_raf_db", "posterpp", "raf-db", "raf-db", "POSTER++, main.py", augmentation=_POSTERPP),
-    _official("posterpp_caer_s", "posterpp", "caer-s", "caer-s", "POSTER++, main.py", augmentation=_POSTERPP_FIXED, lr=4e-5),
-    _official("posterpp_affectnet_7", "posterpp", "affectnet-7", "affectnet-7", "POSTER++, main.py", **_POSTERPP_AFFECTNET),
-    _official("posterpp_affectnet_8", "posterpp", "affectnet-8", "affectnet-8", "POSTER++, main_8.py", **_POSTERPP_AFFECTNET),
+    _official("poster_large_ferplus", "poster_large", "ferplus", "ferplus", f"POSTER {_NO_SCRIPT}", ("POSTER",), **_POSTER_VALUES),
+    _official("posterpp_raf_db", "posterpp", "raf-db", "raf-db", "POSTER++, main.py", ("POSTER++",), augmentation=_POSTERPP),
+    _official("posterpp_caer_s", "posterpp", "caer-s", "caer-s", "POSTER++, main.py", ("POSTER++",), augmentation=_POSTERPP_FIXED, lr=4e-5),
+    _official("posterpp_affectnet_7", "posterpp", "affectnet-7", "affectnet-7", "POSTER++, main.py", ("POSTER++",), **_POSTERPP_AFFECTNET),
+    _official("posterpp_affectnet_8", "posterpp", "affectnet-8", "affectnet-8", "POSTER++, main_8.py", ("POSTER++",), **_POSTERPP_AFFECTNET),
     _official("posterpp_ferplus", "posterpp", "ferplus", "ferplus", f"POSTER++ {_NO_SCRIPT}", augmentation=_POSTERPP),
-    _margin("poster_ada_small", "poster_small", Head("adaface", 0.4)),
-    _margin("poster_ada_base", "poster_base", Head("adaface", 0.4)),
-    _margin("poster_ada_small_m075", "poster_small", Head("adaface", 0.75)),
-    _margin("poster_ada_small_mlp", "poster_small", Head("adaface", 0.4, quality="mlp")),
-    _margin("poster_ada_small_image", "poster_small", Head("adaface", 0.4, quality="image")),
+    _margin("poster_ada_small", "poster_small", Head("adaface", 0.4), "POSTER-Ada-s (m=0.4)"),
+    _margin("poster_ada_base", "poster_base", Head("adaface", 0.4), "POSTER-Ada-m (m=0.4)"),
+    _margin("poster_ada_small_m075", "poster_small", Head("adaface", 0.75), "POSTER-Ada-s (m=0.75)"),
+    _margin("poster_ada_small_mlp", "poster_small", Head("adaface", 0.4, quality="mlp"), "POSTER-Ada-s + MLP (m=0.4)"),
+    _margin("poster_ada_small_image", "poster_small", Head("adaface", 0.4, quality="image"), "POSTER-Ada-s + IR features (m=0.4)"),
     _margin("poster_arc_small", "poster_small", Head("arcface", 0.4)),
     _margin("poster_cos_small", "poster_small", Head("cosface", 0.35)),
-    _official("posterpp_lower_face", "posterpp", "ai-hub", "alphabetical-7", "the lower half, as under a headset", **_LOWER),
+    _official("posterpp_lower_face", "posterpp", "aihub-korean", "alphabetical-7", "the lower half, as under a headset", ("POSTER++ (lower face)",), **_LOWER),
     _official(
         "posterpp_lower_face_augmented",
         "posterpp",
-        "ai-hub",
+        "aihub-korean",
         "alphabetical-7",
         "the lower half, augmented",
         **(_LOWER | {"augmentation": replace(Augmentation(), erasing=0.5)}),
