@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from poster.contract import ModelContract
 from poster.face import FER2013_MARGIN
@@ -43,18 +44,18 @@ _OFFICIAL = Recipe(
 )
 
 
-def _official(name: str, architecture: str, dataset: str, labels: str, about: str, reproduces: tuple[str, ...] = (), **values: object) -> Recipe:
+def _official(name: str, architecture: str, dataset: str, labels: str, about: str, reproduces: tuple[str, ...] = (), **values: Any) -> Recipe:
     channels = "bgr" if architecture.startswith("poster_") and dataset == "raf-db" else "rgb"  # POSTER's RAF-DB loader leaves OpenCV's order
     contract = ModelContract(architecture=architecture, labels=ORDERS[labels], channels=channels, source=f"trained by the recipe {name}")
-    return replace(_OFFICIAL, name=name, architecture=architecture, dataset=dataset, about=about, reproduces=reproduces, contract=contract, **values)  # type: ignore[arg-type]
+    return replace(_OFFICIAL, name=name, architecture=architecture, dataset=dataset, about=about, reproduces=reproduces, contract=contract, **values)
 
 
 _POSTER = replace(PLAIN, gaussian=0.25, erasing=0.5)  # its loader picks mirror or noise for every second picture
 _POSTERPP = replace(PLAIN, erasing=0.5)
 _POSTERPP_FIXED = replace(PLAIN, erasing=1.0, erasing_min=0.05, erasing_max=0.05)
-_POSTER_VALUES = {"target": "poster", "epochs": 300, "batch_size": 200, "lr": 4e-5, "augmentation": _POSTER, "seed": 123}
-_POSTER_AFFECTNET = {**_POSTER_VALUES, "lr": 2e-6, "class_balance": 1.0}
-_POSTERPP_AFFECTNET = {"augmentation": _POSTERPP_FIXED, "lr": 1e-6, "class_balance": 1.0}
+_POSTER_VALUES: dict[str, Any] = {"target": "poster", "epochs": 300, "batch_size": 200, "lr": 4e-5, "augmentation": _POSTER, "seed": 123}
+_POSTER_AFFECTNET: dict[str, Any] = {**_POSTER_VALUES, "lr": 2e-6, "class_balance": 1.0}
+_POSTERPP_AFFECTNET: dict[str, Any] = {"augmentation": _POSTERPP_FIXED, "lr": 1e-6, "class_balance": 1.0}
 
 
 def _margin(name: str, architecture: str, head: Head, *reproduces: str) -> Recipe:
@@ -67,7 +68,7 @@ def _by_name(*recipes: Recipe) -> dict[str, Recipe]:
 
 
 _NO_SCRIPT = "on FERPlus; no official script exists"
-_LOWER = {"region": "lower", "augmentation": PLAIN}
+_LOWER: dict[str, Any] = {"region": "lower", "augmentation": PLAIN}
 RECIPES = _by_name(
     Recipe("posterpp_nano", "posterpp_nano", "ours, shipped: both streams narrow, 48 x 48 grey, soft votes", contract=NANO_CONTRACT),
     _official("poster_small_raf_db", "poster_small", "raf-db", "raf-db", "POSTER, train.py", ("POSTER-s",), **_POSTER_VALUES),
