@@ -1,7 +1,8 @@
 """InsightFace's verification sets (lfw.bin, cfp_fp.bin, agedb_30.bin ...): a pickle of encoded pictures and of "same person" flags.
 
 A pickle can run code; this reader cannot. It walks the opcodes that such a file needs (bytes, booleans, numbers, lists, tuples)
-and refuses any other, so nothing the file names is ever imported or called.
+and refuses any other, so nothing the file names is ever imported or called. One name is understood: before protocol 3 Python 3 writes
+bytes as ``_codecs.encode(text, "latin1")``, which is worked out here.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from poster.data.images import open_image
 from poster.errors import DataError
 
 MAX_BYTES = 2 << 30
-_MARK = object()
+_ENCODE = object()
 _CONSTANTS = {"NEWTRUE": True, "NEWFALSE": False}
 _PUSH = {
     "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BINSTRING", "SHORT_BINSTRING", "BININT", "BININT1", "BININT2",
-    "BINUNICODE", "SHORT_BINUNICODE", "INT",
+    "BINUNICODE", "SHORT_BINUNICODE", "UNICODE", "INT",
 }  # fmt: skip
 _IGNORED = {"PROTO", "FRAME"}
 
@@ -64,6 +65,7 @@ def read_pairs(path: Path) -> PairSet:
 def unpickle_plain(content: bytes, name: str) -> Any:
     """The value of a pickle made of bytes, strings, numbers, booleans, lists and tuples. Raises DataError for any other opcode."""
     stack: list[Any] = []
+    marks: list[int] = []  # how high the stack was at each MARK
     memo: dict[int, Any] = {}
     refused = DataError(f"{name} is not a verification set: it holds something else than pictures and flags")
     try:
@@ -76,10 +78,10 @@ def unpickle_plain(content: bytes, name: str) -> Any:
             elif kind in ("EMPTY_LIST", "EMPTY_TUPLE"):
                 stack.append([] if kind == "EMPTY_LIST" else ())
             elif kind == "MARK":
-                stack.append(_MARK)
+                marks.append(len(stack))
             elif kind in ("APPENDS", "TUPLE", "LIST"):
-                start = len(stack) - 1 - stack[::-1].index(_MARK)
-                items = stack[start + 1 :]
+                start = marks.pop()
+                items = stack[start:]
                 del stack[start:]
                 if kind == "APPENDS":
                     stack[-1].extend(items)
@@ -90,6 +92,10 @@ def unpickle_plain(content: bytes, name: str) -> Any:
                 stack[-1].append(item)
             elif kind == "TUPLE2":
                 stack[-2:] = [(stack[-2], stack[-1])]
+            elif kind == "GLOBAL" and argument == "_codecs encode":
+                stack.append(_ENCODE)
+            elif kind == "REDUCE" and stack[-2] is _ENCODE and stack[-1][1:] == ("latin1",):
+                stack[-2:] = [stack[-1][0].encode("latin-1")]
             elif kind == "MEMOIZE":
                 memo[len(memo)] = stack[-1]
             elif kind in ("BINPUT", "LONG_BINPUT", "PUT"):

@@ -53,8 +53,8 @@ class ModelContract:
         numbers = (*self.mean, *self.std, self.crop, self.temperature)
         if len(self.mean) != 3 or len(self.std) != 3 or not all(math.isfinite(n) for n in numbers) or min(*self.std, self.temperature) <= 0:
             raise CheckpointError("mean, std, crop and temperature must be finite numbers, three each for mean and std, std and temperature above 0")
-        if not -0.5 <= self.crop <= 2:
-            raise CheckpointError(f"the crop margin {self.crop} is outside -0.5 to 2 times the face box")
+        if not -0.5 < self.crop <= 2:  # -0.5 leaves nothing of the box
+            raise CheckpointError(f"the crop margin {self.crop} is not above -0.5 and at most 2 times the face box")
 
     @property
     def num_classes(self) -> int:

@@ -79,7 +79,7 @@ def picture(value: int) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("protocol", [3, 4, 5])
+@pytest.mark.parametrize("protocol", range(6))
 def test_pair_sets_are_read_without_unpickling(tmp_path, protocol):
     path = tmp_path / "lfw.bin"
     path.write_bytes(pickle.dumps(([picture(n) for n in range(4)], [True, False]), protocol=protocol))
@@ -118,9 +118,29 @@ def test_a_pickle_that_runs_code_is_refused(tmp_path, protocol):
     assert not marker.exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"\x80\x04", b"hello", b"\x80\x04K\x01.", b"(((", pickle.dumps(([b"a"], [True])), pickle.dumps({"a": 1})])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x80\x04",
+        b"hello",
+        b"\x80\x04K\x01.",
+        b"(((",
+        pickle.dumps(([b"a"], [True])),
+        pickle.dumps({"a": 1}),
+        b"\x80\x04t.",
+        b"\x80\x04" + b"K\x01" * 30_000 + b"(t" * 30_000 + b".",
+    ],
+)  # the last would take half a minute, were each mark looked for
 def test_broken_pair_sets_get_a_sentence(tmp_path, content):
     path = tmp_path / "x.bin"
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"x\.bin"):
         read_pairs(path)
+
+
+@pytest.mark.parametrize("call", [b"c_codecs\ndecode\n", b"cbuiltins\neval\n", b"c_codecs\nencode\nK\x01\x86R"])
+def test_only_that_one_name_is_worked_out(call):
+    """Another function, or the encoder's result used as a function, is refused."""
+    with pytest.raises(DataError, match="something else than pictures"):
+        unpickle_plain(b"\x80\x02" + call + b"X\x01\x00\x00\x00aX\x06\x00\x00\x00latin1\x86R.", "x")
