@@ -75,7 +75,7 @@ def read(benchmark: Benchmark, data_dir: str | None, split: str = "test", revisi
 
 def read_ferplus(benchmark: Benchmark, folder: Path, split: str) -> ImageSet:
     """FERPlus from the CSV files or from Microsoft's folders of pictures."""
-    usage = "PrivateTest" if split == "test" else "Training"
+    usage = {"test": "PrivateTest", "validation": "PublicTest"}.get(split, "Training")
     places = readers.candidates(folder, FERPLUS_NAMES)
     unpacked = next((place for place in places if ferplus_png.here(place)), None)
     if unpacked is not None:

@@ -1,0 +1,149 @@
+"""The measuring of heatmaps as a whole: the command, the sanity check's models, the page, and the shipped model on a photo."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from skimage.data import astronaut
+
+import poster
+from eval.__main__ import main
+from eval.commands.heatmaps_page import examples
+from eval.heatmaps import baseline, curves
+from eval.heatmaps_page import page, summary, write_page
+from eval.heatmaps_run import maps_of, measure, probabilities, randomised
+from eval.inference import Compute
+from leaderboard.evidence import checked_analyses
+from poster.contract import ModelContract
+from poster.face import crop_face, find_faces
+from poster.labels import ORDERS
+from poster.shipped import SHIPPED, model_path
+
+WEIGHTS = model_path(SHIPPED)
+
+
+@pytest.fixture(scope="module")
+def nano() -> Any:
+    torch.manual_seed(0)
+    model = poster.create_model("posterpp_nano", num_classes=8).eval()
+    model.contract = ModelContract("posterpp_nano", ORDERS["ferplus"], input_size=48, channels="grey")
+    return model
+
+
+@pytest.fixture(scope="module")
+def images() -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (3, 48, 48), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def answer(nano: Any, images: NDArray[np.uint8]) -> dict[str, Any]:
+    found = measure(nano, images, np.array([0, 1, 1]), Compute(), steps=2, seed=0, parts=np.ones((3, 48, 48), bool), checked=1)
+    head = {"benchmark": "ferplus", "protocol": "majority", "part": "test", "weights_sha256": "ab" * 32, "architecture": "posterpp_nano", "landmarks": "all"}
+    return {**head, **found}
+
+
+def test_weights_are_replaced_from_the_head_down_and_the_model_stays(nano: Any) -> None:
+    before = copy.deepcopy(nano.state_dict())
+    learned = {name: tensor for name, tensor in before.items() if tensor.is_floating_point() and tensor.unique().numel() > 1}
+    kept, parts = [], []
+    for part, changed in randomised(nano, seed=3):
+        now = changed.state_dict()
+        parts.append(part)
+        kept.append({name for name, tensor in learned.items() if torch.equal(now[name], tensor)})
+    assert parts[0] == "head" and parts[-1] == "rest" and parts.index("blocks") < parts.index("levels") < parts.index("image_stream")
+    assert not any(name.startswith("head") for name in kept[0]) and any(name.startswith("blocks") for name in kept[0])
+    assert all(later <= earlier for earlier, later in itertools.pairwise(kept)) and kept[-1] == set()
+    assert all(torch.equal(tensor, before[name]) for name, tensor in nano.state_dict().items())
+
+
+def test_the_answer_is_complete_and_a_result_may_carry_it(answer: dict[str, Any]) -> None:
+    assert set(answer["maps"]) == {"integrated", "features", "landmarks", "attention", "relevance", "steering", "random", "blobs", "centre"}
+    assert answer["deletion_auc"] == answer["maps"]["integrated"]["deletion_auc_blur"]["value"]
+    assert answer["intervals"]["insertion_auc"] == answer["maps"]["integrated"]["insertion_auc_blur"]["interval"]
+    best = max(("integrated", "features", "landmarks", "attention", "relevance", "steering"), key=lambda name: answer["maps"][name]["faithfulness"]["value"])
+    assert answer["winner"] == best
+    for name, lead in answer["winner_ahead_by"].items():
+        gap = answer["maps"][best]["faithfulness"]["value"] - answer["maps"][name]["faithfulness"]["value"]
+        assert lead["value"] == pytest.approx(gap) and lead["interval"][0] <= lead["value"] <= lead["interval"][1]
+    for row in answer["maps"].values():
+        assert row["landmark_mass"]["value"] == pytest.approx(1)  # every pixel was called a part
+        assert row["deletion_curve_blur"][0] == pytest.approx(row["insertion_curve_blur"][-1])
+    assert [len(row) for row in answer["randomisation"]["correlation"].values()] == [len(answer["randomisation"]["parts"])] * 6
+    assert checked_analyses({"heatmaps": answer})["heatmaps"]["deletion_auc"] == answer["deletion_auc"]
+    json.dumps(answer, allow_nan=False)
+
+
+def test_the_page_says_what_was_measured(answer: dict[str, Any], tmp_path: Path) -> None:
+    choice = {**answer, "part": "validation"}
+    write_page(choice, answer, np.zeros((40, 30, 3), np.uint8), tmp_path / "page.md")
+    text = (tmp_path / "page.md").read_text()
+    assert text == page(choice, answer) and summary(answer).count("\n") == 13
+    for name, row in answer["maps"].items():
+        assert f"{row['faithfulness']['value']:.3f} [" in text and f">{name}</text>" in (tmp_path / "page.svg").read_text()
+    assert (tmp_path / "page.svg").read_text().count("<polyline") == 18
+    assert (tmp_path / "page.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_shipped_models_default_map_beats_what_knows_nothing() -> None:
+    """On one photo that is no part of any data set: its face, ten random maps, the centre."""
+    model, photo = poster.load_model(WEIGHTS), astronaut()
+    crop, _ = crop_face(photo, find_faces(photo)[0], model.contract.crop, 48)
+    predict = probabilities(model, model.contract, Compute())
+    image = crop[None]
+    target = predict(image).argmax(axis=1)
+    own = curves(predict, image, maps_of(model, image, target, "default"), "mean", 6)
+    others = np.concatenate([baseline("random", 10, 48, 0), baseline("centre", 1, 48, 0)])
+    blind = curves(predict, np.repeat(image, 11, axis=0), others, "mean", 6)
+    assert own.deletion_auc[0] < blind.deletion_auc.min() - 0.05
+    assert own.insertion_auc[0] > blind.insertion_auc[:10].max() + 0.1
+    assert own.insertion_auc[0] > blind.insertion_auc[10] - 0.02  # both near 1: a smile in the middle of the picture
+
+
+def test_the_command_measures_stores_and_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str], answer: dict[str, Any]) -> None:
+    result, out = tmp_path / "result.json", tmp_path / "out.json"
+    stored = json.loads((Path(poster.__file__).parents[1] / "leaderboard/results/posterpp_nano-ferplus-majority.json").read_text())
+    result.write_text(json.dumps(stored))
+    command = ["heatmaps", str(WEIGHTS), "--benchmark", "sketch", "--json"]
+    assert main([*command, "--limit", "2", "--steps", "2", "--checked", "1", "--out", str(out), "--into", str(result)]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == json.loads(out.read_text()) == json.loads(result.read_text())["analyses"]["heatmaps"]
+    assert printed["num_images"] == 2 and printed["landmark_area"] is None and "landmark_mass" not in printed["maps"]["centre"]
+    changed = json.loads(result.read_text())
+    assert changed["analyses"].pop("heatmaps") and stored["analyses"].pop("heatmaps", True) and changed == stored
+
+    result.write_text(json.dumps({**stored, "weights_sha256": "0" * 64}))
+    for wrong, sentence in (
+        (["--into", str(result)], "is the result of other weights"),
+        (["--into", str(tmp_path / "none.json")], "there is no result file"),
+        (["--part", "validation"], "sketch has no validation part"),
+        (["--steps", "1"], "--steps 2 or more"),
+        (["--limit", "-1"], "--limit must be 0"),
+        (["--out", str(tmp_path / "out.txt")], "must end in .json"),
+        (["--landmarks", str(tmp_path / "none.pth")], "there is no landmark teacher"),
+    ):
+        assert main([*command, *wrong]) == 2
+        assert sentence in json.loads(capsys.readouterr().out)["error"]
+    bad = ["heatmaps-page", str(WEIGHTS), str(out), str(out), "--json", "--out", str(tmp_path / "page.md")]
+    assert main(bad) == 2
+    assert "--part validation" in json.loads(capsys.readouterr().out)["error"]
+    out.write_text(json.dumps({**printed, "weights_sha256": "1" * 64}))
+    assert main(bad) == 2
+    assert "other weights" in json.loads(capsys.readouterr().out)["error"]
+    out.write_text("[]")
+    assert main(bad) == 2
+    assert "is no output of" in json.loads(capsys.readouterr().out)["error"]
+
+
+def test_the_examples_show_every_source_at_every_level() -> None:
+    sheet = examples(WEIGHTS)
+    assert sheet.shape == (5 * 150, 6 * 150, 3)
+    tiles = sheet.reshape(5, 150, 6, 150, 3).swapaxes(1, 2).reshape(30, -1)
+    assert len({tile.tobytes() for tile in tiles}) == 25  # the six photos are one
