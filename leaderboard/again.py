@@ -9,7 +9,7 @@ from leaderboard.record import Record
 from poster.shipped import shipped_models
 
 _HUB = re.compile(r"hub ([\w.-]+/[\w.-]+)@([0-9a-f]{40})/(.+)")
-_BLOCKS = ("scale", "robustness", "quality", "copies", "heatmaps")
+_BLOCKS = ("scale", "robustness", "quality", "copies")
 SELF_TEST = "sketch"
 
 
@@ -35,7 +35,18 @@ def commands(record: Record) -> tuple[str, ...]:
         score += ["--analyses", ",".join(blocks)]
         if count := sample(record):
             score.append(f"--sample {count}")
-    return (*lines, " ".join(score))
+    return (*lines, " ".join(score), *_heatmaps(record, weights))
+
+
+def _heatmaps(record: Record, weights: str) -> list[str]:
+    """The command that measured the heatmaps, for a result that carries it."""
+    block = record.analyses.get("heatmaps", {})
+    if not all(isinstance(block.get(name), int) for name in ("num_images", "steps", "seed")):
+        return []
+    line = ["python -m eval heatmaps", shlex.quote(weights), "--benchmark", record.benchmark, "--protocol", record.protocol]
+    if record.benchmark != SELF_TEST:
+        line.append("--data DIR")
+    return [" ".join([*line, f"--limit {block['num_images']} --steps {block['steps']} --seed {block['seed']}"])]
 
 
 def analyses(record: Record) -> list[str]:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,7 +36,8 @@ class Row:
     two only for measured rows. interval: 95 % Wilson, None when the size of the test set is not published. status: measured, claimed or
     disputed. tie_group: "a" for the best row of its benchmark and all that cannot be told apart from it, then "b", ...; "" where it cannot
     be computed. parameters, flops (two operations a multiply-add), speed (of leaderboard.compute.REFERENCE: 1): counted and timed here for
-    the architecture, None where the network is not one of ours.
+    the architecture, None where the network is not one of ours. deletion_auc, insertion_auc: what the default heatmap is worth (`eval heatmaps`,
+    blurred fill, 0 to 1; less is better for the first, more for the second) with the ends of their 95 % intervals; None where not measured.
     """
 
     model: str
@@ -56,6 +58,12 @@ class Row:
     macro_f1: float | None = None
     calibration_error: float | None = None
     corrupted: float | None = None
+    deletion_auc: float | None = None
+    deletion_auc_low: float | None = None
+    deletion_auc_high: float | None = None
+    insertion_auc: float | None = None
+    insertion_auc_low: float | None = None
+    insertion_auc_high: float | None = None
     architecture: str = ""
     parameters: int | None = None
     flops: int | None = None
@@ -193,8 +201,21 @@ def measured_row(record: Record) -> Row:
         macro_f1=100 * metrics.macro_f1(confusion), calibration_error=None if calibration is None else 100 * calibration,
         corrupted=None if robustness is None else 100 * robustness, architecture=record.architecture, parameters=record.parameters or None,
         weights_sha256=record.weights_sha256,
-        submitted_by=record.submitted_by, finished=record.finished, id=record.id,
+        submitted_by=record.submitted_by, finished=record.finished, id=record.id, **heatmap_scores(record.analyses.get("heatmaps", {})),
     ))  # fmt: skip
+
+
+def heatmap_scores(block: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns that ``python -m eval heatmaps --into RESULT.json`` left in a result; nothing unless all are shares in order."""
+    found: dict[str, Any] = {}
+    for kind in ("deletion_auc", "insertion_auc"):
+        intervals = block.get("intervals")
+        ends = intervals.get(kind) if isinstance(intervals, Mapping) else None
+        values = [block.get(kind), *(ends if isinstance(ends, list) else ())]
+        if len(values) != 3 or not all(type(value) in (float, int) and 0 <= value <= 1 for value in values) or not values[1] <= values[2]:
+            return {}
+        found |= dict(zip((kind, f"{kind}_low", f"{kind}_high"), values, strict=True))
+    return found
 
 
 def _hub_link(source: str) -> str:

@@ -5,7 +5,7 @@ import shlex
 import numpy as np
 import pytest
 
-from eval.commands import score
+from eval.commands import heatmaps, score
 from eval.probe import stratified
 from leaderboard.again import commands, sample
 from leaderboard.board import RESULTS_FOLDER
@@ -41,10 +41,21 @@ def test_a_hub_submission_is_fetched_at_its_commit_checked_converted_and_scored(
     assert given.weights == shlex.split(convert)[5]
 
 
+def test_heatmaps_are_measured_again_on_the_same_images():
+    last = commands(made(source="file net.pth", analyses={"heatmaps": {"num_images": 120, "steps": 10, "seed": 3}}))[-1]
+    parser = Parser()
+    heatmaps.add_arguments(parser)
+    words = shlex.split(last)
+    assert words[:4] == ["python", "-m", "eval", "heatmaps"]
+    given = parser.parse_args(words[4:])
+    assert (given.weights, given.benchmark, given.data, given.limit, given.steps, given.seed) == ("net.pth", "ferplus", "DIR", 120, 10, 3)
+    assert len(commands(made(analyses={"heatmaps": {"num_images": "all"}}))) == len(commands(made()))
+
+
 def test_the_shipped_model_is_scored_where_it_lies():
     for record in read_folder(RESULTS_FOLDER):
         lines = commands(record)
-        assert len(lines) == 2 and parsed(lines[-1]).weights == f"poster/weights/{record.model}.safetensors"
+        assert len(lines) == 2 + ("heatmaps" in record.analyses) and parsed(lines[1]).weights == f"poster/weights/{record.model}.safetensors"
         assert record.weights_sha256 in lines[0]
 
 

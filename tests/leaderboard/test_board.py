@@ -107,6 +107,19 @@ def test_columns_that_a_result_brings_along():
     assert measured_row(Record.from_dict({**data, "parameters": 12}, id="one", model="ours")).parameters == 12
 
 
+def test_what_the_heatmaps_are_worth_is_a_column_where_it_was_measured():
+    block = {"deletion_auc": 0.2, "insertion_auc": 0.8, "intervals": {"deletion_auc": [0.1, 0.3], "insertion_auc": [0.7, 0.9]}}
+    line = measured_row(Record.from_dict(result(analyses={"heatmaps": block}), id="one", model="ours"))
+    assert (line.deletion_auc, line.deletion_auc_low, line.deletion_auc_high) == (0.2, 0.1, 0.3)
+    assert (line.insertion_auc, line.insertion_auc_low, line.insertion_auc_high) == (0.8, 0.7, 0.9)
+    without = [{}, {"deletion_auc": 0.2}, {**block, "insertion_auc": "best"}, {**block, "deletion_auc": 7}, {**block, "intervals": [0, 1]}]
+    without.append({**block, "intervals": {"deletion_auc": [0.3, 0.1], "insertion_auc": [0.7, 0.9]}})
+    for wrong in without:
+        line = measured_row(Record.from_dict(result(analyses={"heatmaps": wrong}), id="one", model="ours"))
+        assert line.deletion_auc is line.insertion_auc is line.deletion_auc_low is None
+    assert {row.deletion_auc for row in make_board(load_claims(), []).rows} == {None}
+
+
 def test_a_model_has_its_rows_together_measured_ones_first():
     board = make_board(load_claims(), [Record.from_dict(result(), id="one", model="POSTER")])
     rows = board.model("POSTER")
