@@ -12,7 +12,6 @@ import tempfile
 import threading
 import time
 import urllib.request
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -34,6 +33,7 @@ DOWNLOAD_BYTES = 2 * 2**20
 YUNET_PIXELS, YUNET_ENLARGE, YUNET_SCORE = 640 * 640, 2.0, 0.7
 YUNET_CLOSE_UP_PIXELS = 256 * 256  # YuNet finds 98 % of close-ups 256 pixels high, 49 % at 640: so a second, cheap look
 DLIB_PIXELS, DLIB_ENLARGE, DLIB_SCORE = 2_000_000, 4.0, 0.2  # its smallest face is 80 pixels
+DLIB_SIDEWAYS = (1, 2)  # of its five templates: frontal, looking left, looking right, and two of a tilted frontal face
 S3FD_PIXELS, S3FD_ENLARGE = 512 * 512, 2.0
 SAME_FACE = 0.4  # intersection over union from which two boxes are one face
 
@@ -45,11 +45,13 @@ DLIB_TO_FACE = (0.055, -0.155, 0.945, 1.005)
 @dataclass(frozen=True)
 class Found:
     """One face: box (x0, y0, x1, y1) in pixels, from hairline to chin and ear to ear; score, higher is surer, comparable within a detector only;
-    landmarks (5, 2) x, y in pixels (eye, eye, nose, mouth corner, mouth corner, each pair from the left of the picture) or None."""
+    landmarks (5, 2) x, y in pixels (eye, eye, nose, mouth corner, mouth corner, each pair from the left of the picture) or None;
+    sideways: whether the detector took it for a face that looks aside."""
 
     box: tuple[float, float, float, float]
     score: float
     landmarks: np.ndarray | None = None
+    sideways: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,23 +118,22 @@ def _yunet(path: Path) -> Detector:
 
 
 def _dlib() -> Detector:
-    """dlib's histogram-of-gradients detector (King 2009). face_alignment makes it; its own wrapper drops the scores."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # face_alignment calls it deprecated; nothing else works without a download
-        from face_alignment.detection.dlib import FaceDetector
+    """dlib's histogram-of-gradients detector (King 2009), which comes with face_alignment and needs no weights of its own."""
+    import dlib
 
-        network = FaceDetector(device="cpu").face_detector
-    lock = threading.Lock()
+    own = threading.local()  # it keeps the picture it looks at, and releases Python's lock: with a copy a thread, photos are looked at side by side
     left, top, right, bottom = DLIB_TO_FACE
 
     def find(rgb: np.ndarray) -> list[Found]:
         small, scale = _resized(rgb, DLIB_PIXELS, DLIB_ENLARGE)
-        with lock:
-            squares, scores, _ = network.run(np.asarray(Image.fromarray(small).convert("L")), 0, DLIB_SCORE)
+        if not hasattr(own, "network"):
+            own.network = dlib.get_frontal_face_detector()
+        squares, scores, kinds = own.network.run(np.asarray(Image.fromarray(small).convert("L")), 0, DLIB_SCORE)
         found = []
-        for square, score in zip(squares, scores, strict=True):
+        for square, score, kind in zip(squares, scores, kinds, strict=True):
             x, y, side = square.left(), square.top(), square.width()
-            found.append(Found(_scaled((x + left * side, y + top * side, x + right * side, y + bottom * side), scale), float(score)))
+            box = _scaled((x + left * side, y + top * side, x + right * side, y + bottom * side), scale)
+            found.append(Found(box, float(score), sideways=kind in DLIB_SIDEWAYS))
         return found
 
     return Detector("dlib", find)

@@ -14,6 +14,7 @@ MAX_FACES = 8
 # The margin around `Face.box` that gives back the 48 x 48 crop of FER2013, on which the shipped model learned. Over 600 of its pictures, enlarged and
 # found again: median -0.03 (10th to 90th percentile -0.12 to 0.08) with YuNet, -0.02 (-0.03 to 0.09) with dlib; the centres agree within 1.5 %.
 FER2013_MARGIN = -0.02
+NOSE_ASIDE = 0.3  # of the eyes' distance, from their middle along their line; beyond, the head is turned by some 35 degrees or more
 EYES_APART = 0.2  # of the box's width; closer eyes are those of a profile, and the line through them says nothing about roll
 
 
@@ -23,13 +24,14 @@ class Face:
 
     box: (x0, y0, x1, y1) in pixels of the upright photo, inside it, from hairline to chin and ear to ear whatever the detector.
     landmarks: (5, 2) x, y in pixels: eye, eye, nose, mouth corner, mouth corner, each pair from the left of the picture; None where the detector has none.
-    score: higher is surer; comparable within one detector only. detector: "yunet", "dlib" or "s3fd".
+    score: higher is surer; comparable within one detector only. detector: "yunet", "dlib" or "s3fd". sideways: found as a face that looks aside.
     """
 
     box: tuple[float, float, float, float]
     landmarks: np.ndarray | None = field(default=None, compare=False)
     score: float = 1.0
     detector: str = "given"
+    sideways: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         x0, y0, x1, y1 = self.box
@@ -42,6 +44,18 @@ class Face:
     def area(self) -> float:
         x0, y0, x1, y1 = self.box
         return (x1 - x0) * (y1 - y0)
+
+    @property
+    def is_turned(self) -> bool:
+        """Whether it looks aside, by its landmarks where it has them, else by the detector's word."""
+        if self.landmarks is None:
+            return self.sideways
+        left, right, nose = self.landmarks[:3]
+        across = right - left
+        apart = math.hypot(*across)
+        if apart < EYES_APART * (self.box[2] - self.box[0]):
+            return True
+        return abs(float((nose - (left + right) / 2) @ across)) > NOSE_ASIDE * apart**2
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +100,7 @@ def find_faces(rgb: np.ndarray, limit: int = MAX_FACES) -> tuple[Face, ...]:
     for found in chosen.find(rgb):
         x0, y0, x1, y1 = np.clip(found.box, 0, (width, height, width, height)).tolist()
         if x0 < x1 and y0 < y1:
-            faces.append(Face((x0, y0, x1, y1), found.landmarks, found.score, chosen.name))
+            faces.append(Face((x0, y0, x1, y1), found.landmarks, found.score, chosen.name, found.sideways))
     return tuple(sorted(faces, key=lambda face: face.area, reverse=True)[:limit])
 
 

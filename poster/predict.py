@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,14 +14,18 @@ from poster.attention import heatmap
 from poster.errors import CheckpointError
 from poster.face import CropBox, Face, crop_face, find_faces
 from poster.preprocess import to_input
-from poster.quality import quality
+from poster.quality import norm_quality, problems, quality
+from poster.runtime import both
+
+AT_ONCE = 16  # faces at the model at once; bounds the memory of a heatmap's gradients
 
 
 @dataclass(frozen=True)
 class Prediction:
     """One face. box: (x0, y0, x1, y1), pixels of the upright photo; landmarks: (5, 2) pixels or None; labels and probabilities in
-    the model's order, summing to 1; quality: 0..1 (see poster/quality.py); heatmaps: name -> float32 (S, S) in 0..1 over the
-    face's crop; crop: where that crop lies in the photo."""
+    the model's order, summing to 1; quality: 0..1 and measure, what it was read from: "picture" or "embedding norm" (see poster/quality.py);
+    problems: out of "small", "blurred", "turned"; heatmaps: name -> float32 (S, S) in 0..1 over the face's crop; crop: where that crop lies
+    in the photo."""
 
     box: tuple[float, float, float, float]
     landmarks: np.ndarray | None
@@ -29,6 +34,8 @@ class Prediction:
     quality: float
     heatmaps: dict[str, np.ndarray] = field(default_factory=dict, compare=False)
     crop: CropBox | None = field(default=None, compare=False)
+    measure: str = "picture"
+    problems: tuple[str, ...] = ()
 
     @property
     def ranked(self) -> list[tuple[str, float]]:
@@ -58,26 +65,50 @@ def predict(
     the label ``explain`` (None: each face's predicted one) and one ``level`` (None: all). Raises CheckpointError for a model without an
     expression head or without that source or level, ValueError for a label it does not know.
     """
+    found = find_faces(rgb) if faces is None else faces
+    return predict_many(model, [(rgb, found)], heatmaps, explain, level)[0]
+
+
+def predict_many(
+    model: nn.Module,
+    photos: Sequence[tuple[np.ndarray, tuple[Face, ...]]],
+    heatmaps: tuple[str, ...] = (),
+    explain: str | None = None,
+    level: int | None = None,
+) -> list[tuple[Prediction, ...]]:
+    """:func:`predict` for several photos and their faces together, AT_ONCE faces at the model at a time."""
     contract = model.contract
     if not contract.labels:
         raise CheckpointError("this is a recognition backbone without an expression head; it gives embeddings, not expressions")
-    faces = find_faces(rgb) if faces is None else faces
-    if not faces:
-        return ()
+    every = [(rgb, face) for rgb, faces in photos for face in faces]
+    predictions: list[Prediction] = []
+    for start in range(0, len(every), AT_ONCE):
+        predictions += _predict_faces(model, every[start : start + AT_ONCE], heatmaps, explain, level)
+    rest = iter(predictions)
+    return [tuple(next(rest) for _ in faces) for _, faces in photos]
+
+
+def _predict_faces(
+    model: nn.Module, some: list[tuple[np.ndarray, Face]], heatmaps: tuple[str, ...], explain: str | None, level: int | None
+) -> list[Prediction]:
+    contract = model.contract
     # A whole picture is taken as it is; a found face gets the margin the model learned with.
-    crops = [crop_face(rgb, face, 0.0 if face.detector == "none" else contract.crop, contract.input_size) for face in faces]
+    crops = [crop_face(rgb, face, 0.0 if face.detector == "none" else contract.crop, contract.input_size) for rgb, face in some]
     images = to_input(np.stack([crop for crop, _ in crops]), contract)
     with torch.inference_mode():
-        probabilities = (model(images).double() / contract.temperature).softmax(dim=1).numpy()
-    chosen = probabilities.argmax(axis=1) if explain is None else np.full(len(faces), contract.labels.index(explain))
+        logits, embedding = both(model, images)
+        probabilities = (logits.double() / contract.temperature).softmax(dim=1).numpy()
+        by_norm = None if embedding is None else norm_quality(model, embedding)
+    chosen = probabilities.argmax(axis=1) if explain is None else np.full(len(some), contract.labels.index(explain))
     maps = {source: heatmap(model, images.clone(), torch.from_numpy(chosen), source, level).numpy() for source in heatmaps}
     predictions = []
-    for index, (face, (crop, where)) in enumerate(zip(faces, crops, strict=True)):
+    for index, ((_, face), (crop, where)) in enumerate(zip(some, crops, strict=True)):
         side = float(np.hypot(*where.affine[:, 0])) * where.size
         row = tuple(float(p) for p in probabilities[index])
         own = {source: values[index] for source, values in maps.items()}
-        predictions.append(Prediction(face.box, face.landmarks, contract.labels, row, quality(crop, side), own, where))
-    return tuple(predictions)
+        score, measure = (quality(crop, side), "picture") if by_norm is None else (float(by_norm[index]), "embedding norm")
+        predictions.append(Prediction(face.box, face.landmarks, contract.labels, row, score, own, where, measure, problems(crop, side, face)))
+    return predictions
 
 
 def over_photo(predictions: tuple[Prediction, ...], source: str, width: int, height: int) -> np.ndarray:

@@ -30,7 +30,9 @@ SLIDER = (
     f'<label class="opacity">Heatmap <input type="range" min="0" max="100" value="{OPACITY}" aria-label="Opacity of the heatmap in percent">'
     f"<output>{OPACITY} %</output></label>"
 )
-WEAK = "Small or blurred: this answer is less certain than the numbers look."
+MEASURES = {"picture": "from its size and sharpness", "embedding norm": "from the norm of its embedding"}
+PROBLEMS = {"small": "small in the photo", "blurred": "blurred", "turned": "turned aside"}
+WEAK = "the answer is less certain than the numbers look."
 
 
 def answers_html(answers: Sequence[Answer], is_example: bool = False) -> str:
@@ -77,13 +79,23 @@ def face_html(answer: Answer, number: int, face: Prediction) -> str:
     label, probability = face.ranked[0]
     title = f"Face {number}" if answer.detector != "none" else "Whole picture"
     bars = "".join(_bar(*pair) for pair in face.ranked)
-    warning = f'<p class="weak">{WEAK}</p>' if face.quality < USABLE else ""
+    warning = f'<p class="weak">{doubt}</p>' if (doubt := weakness(face)) else ""
     return (
         f'<section class="face" aria-label="{title}: {label} {_percent(probability)}"><header>'
-        f'<img class="thumb" alt="" src="{_jpeg(_cut(answer, face))}"><div><p class="which">{title} <span>quality {face.quality:.2f}</span></p>'
+        f'<img class="thumb" alt="" src="{_jpeg(_cut(answer, face))}"><div>'
+        f'<p class="which">{title} <span>quality {face.quality:.2f} of 1, {MEASURES[face.measure]}</span></p>'
         f'<h3>{label.capitalize()} <b>{_percent(probability)}</b></h3><p class="means">{MEANINGS[label]}</p></div></header>'
         f'{warning}<ol class="bars">{bars}</ol></section>'
     )
+
+
+def weakness(face: Prediction) -> str:
+    """Why an answer is to be doubted, in a sentence; empty where nothing speaks against it."""
+    words = [PROBLEMS[one] for one in face.problems]
+    if not words and face.quality >= USABLE:
+        return ""
+    listed = " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+    return f"This face is {listed}: {WEAK}" if words else f"The quality of this face is low: {WEAK}"
 
 
 def how(answer: Answer) -> str:
@@ -105,7 +117,7 @@ def table(answer: Answer) -> Iterator[dict[str, object]]:
     """One line a face for the downloads: box in pixels of the upright photo, quality, a probability per expression."""
     for number, one in enumerate(answer.predictions, 1):
         edges = dict(zip(("x0", "y0", "x1", "y1"), (round(float(edge), 1) for edge in one.box), strict=True))
-        yield {"face": number, **edges, "quality": round(one.quality, 4), **{name: round(p, 6) for name, p in one.ranked}}
+        yield {"face": number, **edges, "quality": round(one.quality, 4), "problems": " ".join(one.problems), **{name: round(p, 6) for name, p in one.ranked}}
 
 
 def _data(answer: Answer) -> str:

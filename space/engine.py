@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
+import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,14 +21,20 @@ from poster.face import detector_name, find_faces
 from poster.labels import EXPRESSIONS
 from poster.photo import read_photo
 from poster.shipped import model_path, shipped_models
+from space.gather import Gather
+from space.own_model import OwnModel, read_own
 
 if TYPE_CHECKING:
+    from poster.face import Face
     from poster.predict import Prediction
 
 log = logging.getLogger(__name__)
 
 SHOWN_SIDE = 1200  # pixels of the longer side of the copy that goes back to the page
 MODELS_KEPT = 3  # in memory; the one longest unused makes room
+OWN_KEPT, OWN = 2, "own:"  # visitors' own models in memory, likewise; how their names begin
+TOGETHER = 8  # photos at the model at once
+EYES = max(2, os.cpu_count() or 2)  # photos that are decoded and searched for faces at once; a large one takes 200 MB meanwhile
 SOURCES = {  # what poster.attention draws, its default first; said here too since the page needs them before torch
     "integrated": "What raises the answer, pixel by pixel (measured best)",
     "features": "Image features",
@@ -84,7 +92,7 @@ class Answer:
 
 
 class Engine:
-    """The models of this process. Safe to call from several threads; one photo is at a model at a time.
+    """The models of this process. Safe to call from several threads; photos that come at the same time go through the model together.
 
     model: the default one, a shipped name or a file. evaluated: the models submitted and evaluated here, name -> safetensors file, asked anew each time.
     """
@@ -92,7 +100,9 @@ class Engine:
     def __init__(self, model: str, evaluated: Callable[[], Mapping[str, Path]] = dict) -> None:
         self._default, self._evaluated = model, evaluated
         self._models: OrderedDict[Path, Any] = OrderedDict()
-        self._loading, self._working = threading.Lock(), threading.Lock()
+        self._own: OrderedDict[str, OwnModel] = OrderedDict()
+        self._loading, self._eyes = threading.Lock(), threading.Semaphore(EYES)
+        self._gather = Gather(self._predict, TOGETHER)
 
     @property
     def files(self) -> dict[str, Path]:
@@ -109,10 +119,30 @@ class Engine:
     @property
     def is_busy(self) -> bool:
         """Whether a photo is at a model now."""
-        return self._working.locked()
+        return self._gather.is_busy
+
+    def adopt(self, path: Path) -> tuple[str, OwnModel]:
+        """A visitor's own checkpoint -> the name it can be asked by, until others need its place. Raises CheckpointError, one sentence."""
+        own, name = read_own(path), OWN + secrets.token_hex(16)
+        with self._loading:
+            self._own[name] = own
+            while len(self._own) > OWN_KEPT:
+                self._own.popitem(last=False)
+        return name, own
+
+    def title(self, name: str) -> str:
+        """How a model is called on the page."""
+        own = self._own.get(name)
+        return own.title if own else name or self.names[0]
 
     def load(self, name: str = "") -> Any:
         """The model in eval mode. Raises InputError for a name that is not offered: a visitor's word never becomes a path."""
+        if name.startswith(OWN):
+            with self._loading:
+                if name not in self._own:
+                    raise InputError("Your model is no longer in memory; choose its file again.")
+                self._own.move_to_end(name)
+                return self._own[name].model
         path = self.files.get(name or self.names[0])
         if path is None:
             raise InputError(f"There is no model of that name here; there are {', '.join(self.names)}.")
@@ -131,27 +161,51 @@ class Engine:
 
         Raises InputError (PhotoError, CheckpointError among them), one sentence, for what the visitor can mend.
         """
-        start = time.monotonic()
-        rgb = read_photo(data)
-        network = self.load(model)
-        from poster.predict import over_photo, predict, whole_picture
+        return self.answers(data, (model,), heatmap, whole)[0]
 
-        if heatmap and heatmap.label and heatmap.label not in network.contract.labels:
-            raise InputError(f"This model does not know {heatmap.label}; it knows {', '.join(network.contract.labels)}.")
-        faces = (whole_picture(rgb),) if whole else find_faces(rgb)
-        with self._working:  # the heatmap listens inside the model while it runs
-            if heatmap is None:
-                predictions = predict(network, rgb, faces)
-            else:
-                predictions = predict(network, rgb, faces, (heatmap.source,), heatmap.label or None, heatmap.number)
+    def answers(self, data: bytes, models: Sequence[str], heatmap: Heat | None = None, whole: bool = False) -> list[Answer]:
+        """:meth:`answer` of several models on one photo, whose faces are looked for once."""
+        start = time.monotonic()
+        with self._eyes:
+            rgb = read_photo(data)
+            faces = () if whole else find_faces(rgb)
+        if whole:
+            from poster.predict import whole_picture
+
+            faces = (whole_picture(rgb),)
         height, width = rgb.shape[:2]
         shown = Image.fromarray(rgb)
         shown.thumbnail((SHOWN_SIDE, SHOWN_SIDE), reducing_gap=2.0)
-        placed = tuple(_scaled(one, shown.width / width) for one in predictions)
-        heat = None if heatmap is None else over_photo(placed, heatmap.source, *shown.size)
-        detector = "none" if whole else detector_name()
-        name = model or self.names[0]
-        return Answer(np.asarray(shown), heat, predictions, width, height, name, heatmap, detector, time.monotonic() - start)
+        detector, found = "none" if whole else detector_name(), []
+        for model in models:
+            predictions = self._gather((model or self.names[0], heatmap), (rgb, faces))
+            heat = None if heatmap is None else _over_copy(predictions, heatmap.source, shown, width)
+            found.append(Answer(np.asarray(shown), heat, predictions, width, height, self.title(model), heatmap, detector, time.monotonic() - start))
+        return found
+
+    def look(self, rgb: np.ndarray, model: str = "") -> tuple[Prediction, ...]:
+        """The faces of one picture (H, W, 3) uint8, without a heatmap."""
+        with self._eyes:
+            faces = find_faces(rgb)
+        return self._gather((model or self.names[0], None), (rgb, faces))
+
+    def _predict(self, key: tuple[str, Heat | None], photos: list[tuple[np.ndarray, tuple[Face, ...]]]) -> list[tuple[Prediction, ...]]:
+        model, heatmap = key
+        network = self.load(model)
+        from poster.predict import predict_many
+
+        if heatmap is None:
+            return predict_many(network, photos)
+        if heatmap.label and heatmap.label not in network.contract.labels:
+            raise InputError(f"This model does not know {heatmap.label}; it knows {', '.join(network.contract.labels)}.")
+        return predict_many(network, photos, (heatmap.source,), heatmap.label or None, heatmap.number)
+
+
+def _over_copy(predictions: tuple[Prediction, ...], source: str, shown: Image.Image, width: int) -> np.ndarray:
+    """The heatmaps over a reduced copy of a photo that was ``width`` pixels wide."""
+    from poster.predict import over_photo
+
+    return over_photo(tuple(_scaled(one, shown.width / width) for one in predictions), source, *shown.size)
 
 
 def _scaled(prediction: Prediction, scale: float) -> Prediction:

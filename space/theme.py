@@ -44,9 +44,9 @@ def theme() -> gr.themes.Base:
 
 
 def style() -> str:
-    """The style sheet, the expressions' colours first."""
+    """The style sheets, the expressions' colours first."""
     colours = "".join(f"--{name}:{value};" for name, value in COLOURS.items())
-    return f":root{{{colours}}}\n" + (STATIC / "style.css").read_text(encoding="utf-8")
+    return f":root{{{colours}}}\n" + "".join((STATIC / name).read_text(encoding="utf-8") for name in ("style.css", "try.css"))
 
 
 def looks() -> dict[str, Any]:

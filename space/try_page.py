@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from PIL import Image
 
+from leaderboard.config import Config
 from poster.errors import InputError
 from poster.labels import EXPRESSIONS
-from poster.photo import MAX_BYTES, MAX_PIXELS
+from poster.photo import MAX_BYTES as PHOTO_BYTES
+from poster.photo import MAX_PIXELS
+from poster.video import MAX_BYTES as VIDEO_BYTES
+from poster.video import MAX_SECONDS, PER_SECOND, Still, read_video
 from space.answer_view import answers_html, message_html
-from space.engine import LEVELS, SOURCES, Engine, Heat
-from space.settings import HELD_SECONDS, STATIC
+from space.engine import LEVELS, SOURCES, TOGETHER, Engine, Heat
+from space.own_model import own_html
+from space.settings import HELD_SECONDS, STATIC, Settings
 from space.snippet import CLASSIFY, snippet
 from space.text import text
-from space.uploads import Held, example, photo_input, take
+from space.uploads import Held, checkpoint_input, drop, example, photo_input, take
+from space.video_view import Moment, timeline_html
 
-LIMITS = f"JPEG, PNG or WebP, up to {MAX_BYTES // 2**20} MB and {MAX_PIXELS // 1_000_000} megapixels."
+LIMITS = f"JPEG, PNG or WebP, up to {PHOTO_BYTES // 2**20} MB and {MAX_PIXELS // 1_000_000} megapixels."
 NOTES = """
 <div class="notes"><p class="note"><strong>What this is.</strong> A research model that learned how a crowd of annotators named the faces in photos.
 It says how a face <em>looks to people</em>, not what the person feels. Posed, turned, covered or dark
@@ -30,12 +39,21 @@ can change the settings, and is never logged or passed on.</p></div>
 """
 WAITING = '<div class="answer waiting"><p class="note">The faces, their expressions and a heatmap appear here.</p></div>'
 PRESS = "element.addEventListener('click', (event) => event.target.closest('button') && trigger('click'));"
+VIDEO_LIMITS = (
+    f"MP4, WebM or MOV, up to {VIDEO_BYTES // 2**20} MB. The first {MAX_SECONDS:.0f} seconds are looked at, {PER_SECOND:.0f} pictures a second, "
+    "the largest face of each. It is removed from disk as soon as it is read."
+)
+OWN_LIMITS = (
+    "A checkpoint of POSTER, POSTER++ or AdaFace with an expression head (.pth, .pt, .tar, .safetensors), up to {size} MB. Nothing in it is run. "
+    "It stays in memory for this visit, until others need its place."
+)
 LIVE_EVERY, LIVE_SECONDS = 0.5, 120  # a frame in so many seconds, for so long; frames that come while one is looked at are left out
-BUSY = {"concurrency_id": "model", "concurrency_limit": 2, "api_visibility": "private", "show_progress": "minimal"}
+BUSY = {"concurrency_id": "model", "concurrency_limit": TOGETHER, "api_visibility": "private", "show_progress": "minimal"}
 
 
 def build_try(demo: gr.Blocks, engine: Engine) -> None:
     """The page's parts and what they do."""
+    largest = PHOTO_BYTES if Settings.from_environment().on_space else Config.from_environment().max_checkpoint  # what launch_options lets through
     held = gr.State(None, time_to_live=HELD_SECONDS)
     names, several = list(engine.names), len(engine.names) > 1
     with gr.Row(elem_id="try", equal_height=False):
@@ -56,6 +74,12 @@ def build_try(demo: gr.Blocks, engine: Engine) -> None:
                 source = gr.Radio([(words, name) for name, words in SOURCES.items()], value=Heat().source, label="Drawn from")
                 level = gr.Radio([("all together", ""), *((name, name) for name in LEVELS)], value="", label="Level of the pyramid")
                 label = gr.Dropdown([("each face's strongest", ""), *((name, name) for name in EXPRESSIONS)], value="", label="What speaks for")
+            with gr.Accordion("A model of your own", open=False, elem_id="own"):
+                file = checkpoint_input(label="Checkpoint", height=120, elem_id="own-file")
+                recognised = text(f'<p class="note limits">{OWN_LIMITS.format(size=largest // 2**20)}</p>')
+            with gr.Accordion("Short video", open=False, elem_id="video"):
+                video = checkpoint_input(label="Video", height=120, file_types=[".mp4", ".webm", ".mov", ".m4v"], elem_id="video-file")
+                text(f'<p class="note limits">{VIDEO_LIMITS}</p>')
             with gr.Accordion("Live webcam", open=False, elem_id="live"):
                 camera = photo_input(sources=["webcam"], streaming=True, label="Webcam", height=220, buttons=[])
                 text('<p class="note limits">Two pictures a second at most, each gone as soon as it is read.</p>')
@@ -73,7 +97,7 @@ def build_try(demo: gr.Blocks, engine: Engine) -> None:
             return message_html("The photo is no longer in memory; choose it again."), gr.update(visible=False)
         try:
             heat = Heat(source, level, label)
-            answers = [engine.answer(held.data, name, heat, whole) for name in dict.fromkeys((model, other or model))]
+            answers = engine.answers(held.data, tuple(dict.fromkeys((model, other or model))), heat, whole)
         except InputError as error:
             return message_html(str(error)), gr.update(visible=False)
         return answers_html(answers, held.is_example), gr.update(visible=not answers[0].predictions)
@@ -103,6 +127,42 @@ def build_try(demo: gr.Blocks, engine: Engine) -> None:
         except InputError as error:
             return message_html(str(error))
 
+    def adopt(path: str | None) -> tuple[Any, ...]:
+        """A checkpoint of the visitor's own: gone from disk once it is read, then one of the models to choose from."""
+        if path is None:
+            return gr.skip(), gr.skip(), gr.skip(), gr.skip()
+        try:
+            name, own = engine.adopt(Path(path))
+        except InputError as error:
+            return None, message_html(str(error)), gr.skip(), gr.skip()
+        finally:
+            drop(path)
+        names = [(own.title, name), *((one, one) for one in engine.names)]
+        chosen = gr.update(choices=names, value=name, visible=True)
+        return None, own_html(own), chosen, gr.update(choices=[("none", ""), *names], visible=True)
+
+    def watch(path: str | None, model: str) -> Iterator[tuple[Any, Any]]:
+        """A short video: its pictures one after the other, then the expressions over time."""
+        if path is None:
+            yield gr.skip(), gr.skip()
+            return
+        try:
+            stills = read_video(take(path))
+
+            def moment(still: Still) -> Moment:
+                faces = engine.look(still.rgb, model)
+                return Moment(still.seconds, faces[0] if faces else None)
+
+            moments: list[Moment] = []
+            with ThreadPoolExecutor(2) as pool:
+                for one in pool.map(moment, stills):
+                    moments.append(one)
+                    if len(moments) % 5 == 1:
+                        yield None, f'<p class="note" role="status">{len(moments)} of {len(stills)} pictures</p>'
+            yield None, timeline_html(moments, engine.title(model))
+        except InputError as error:
+            yield None, message_html(str(error))
+
     def offered() -> tuple[Any, Any]:
         """The models there are now: a submission may have been evaluated since the app started."""
         names = list(engine.names)
@@ -114,6 +174,10 @@ def build_try(demo: gr.Blocks, engine: Engine) -> None:
     sample.click(show_example, settings, [held, result, whole], **busy)
     gr.on([part.input for part in settings], again, [held, *settings], [result, whole], trigger_mode="always_last", **busy)
     whole.click(lambda held, *chosen: look(held, chosen, whole=True), [held, *settings], [result, whole], **busy)
+    file.upload(adopt, file, [file, recognised, model, other], concurrency_limit=1, api_visibility="private", show_progress_on=recognised).then(
+        again, [held, *settings], [result, whole], **busy
+    )
+    video.upload(watch, [video, model], [video, result], concurrency_limit=1, api_visibility="private", show_progress_on=result)
     camera.stream(frame, [camera, model], result, stream_every=LIVE_EVERY, time_limit=LIVE_SECONDS, concurrency_limit=2, api_visibility="private")
     demo.load(offered, None, [model, other], api_visibility="private", show_progress="hidden")
 

@@ -38,14 +38,18 @@ class Held:
 
 def take(path: str) -> bytes:
     """The bytes of an uploaded file, at most one more than allowed; the file and its folder are gone afterwards, whatever happens."""
-    file = Path(path)
     try:
-        with file.open("rb") as opened:
+        with Path(path).open("rb") as opened:
             return opened.read(MAX_BYTES + 1)
     finally:
-        with contextlib.suppress(OSError):
-            file.unlink()
-            file.parent.rmdir()
+        drop(path)
+
+
+def drop(path: str) -> None:
+    """Remove an uploaded file, and its folder where nothing else is in it."""
+    with contextlib.suppress(OSError):
+        Path(path).unlink()
+        Path(path).parent.rmdir()
 
 
 def moved(path: str, folder: Path) -> Path:

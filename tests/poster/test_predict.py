@@ -3,12 +3,13 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageFilter
 from skimage.data import astronaut
 
 import poster
@@ -17,8 +18,9 @@ from poster.contract import ModelContract
 from poster.face import Face, crop_face, find_faces
 from poster.labels import ORDERS
 from poster.overlay import blend, draw_boxes, draw_landmarks
-from poster.predict import Prediction, over_photo, predict, whole_picture
-from poster.quality import quality
+from poster.predict import Prediction, over_photo, predict, predict_many, whole_picture
+from poster.preprocess import to_input
+from poster.quality import problems, quality, sharpness
 from poster.shipped import SHIPPED, model_path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -145,3 +147,52 @@ def test_the_command_draws_the_source_level_and_expression_asked_for(tmp_path: P
         assert main([*command, option, value]) == 2
         said = capsys.readouterr()
         assert known in said.err and said.err.count("\n") == 1 and said.out == ""
+
+
+def test_what_is_wrong_with_a_face_is_named() -> None:
+    photo = astronaut()
+    (face,) = find_faces(photo)
+    crop, where = crop_face(photo, face, 0.0, 224)
+    side = float(np.hypot(*where.affine[:, 0])) * where.size
+    assert problems(crop, side, face) == ()
+    blurred = crop_face(np.asarray(Image.fromarray(photo).filter(ImageFilter.GaussianBlur(4))), face, 0.0, 224)[0]
+    assert problems(blurred, 30, replace(face, landmarks=None, sideways=True)) == ("small", "blurred", "turned")
+
+
+@pytest.mark.parametrize(("nose", "turned"), [(50, False), (57, False), (68, True), (32, True)])
+def test_a_nose_off_the_middle_is_a_turned_face(nose: float, turned: bool) -> None:
+    landmarks = np.array([[30, 40], [70, 40], [nose, 60], [35, 80], [65, 80]], float)
+    assert Face((0.0, 0.0, 100.0, 120.0), landmarks).is_turned is turned
+    tilted = landmarks @ np.array([[0.8, 0.6], [-0.6, 0.8]])
+    assert Face((0.0, 0.0, 100.0, 120.0), tilted).is_turned is turned
+
+
+def test_sharpness_does_not_depend_on_the_models_input_size() -> None:
+    (face,) = find_faces(astronaut())
+    values = [sharpness(crop_face(astronaut(), face, 0.0, size)[0]) for size in (48, 112, 224)]
+    assert max(values) < 1.25 * min(values)
+
+
+def test_an_adaface_head_reads_quality_from_the_norm_of_the_embedding() -> None:
+    network = poster.create_model("adaface_ir18", num_classes=7, head="adaface").eval()
+    network.contract = ModelContract("adaface_ir18", ORDERS["raf-db"], input_size=112, head="adaface")
+    face = Face((170.0, 65.0, 280.0, 190.0))
+    crop, _ = crop_face(astronaut(), face, 0.0, 112)
+    norm = float(network.forward_features(to_input(crop[None], network.contract)).detach().norm())
+    for mean, expected in ((norm, 0.5), (norm - 2.0, 0.5 + 0.333 / 2 * 2), (norm + 9.0, 0.0)):
+        network.head.batch_mean.fill_(mean)
+        network.head.batch_std.fill_(1.0)
+        (prediction,) = predict(network, astronaut(), (face,))
+        assert prediction.measure == "embedding norm" and prediction.quality == pytest.approx(expected, abs=2e-3)
+
+
+def test_photos_together_get_what_each_gets_alone(model: torch.nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("poster.predict.AT_ONCE", 2)
+    faces = tuple(Face((170.0 + n, 65.0, 280.0, 190.0)) for n in range(3))
+    photos = [(astronaut(), faces), (astronaut()[:, ::-1], ()), (astronaut()[:, ::-1], faces[:2])]
+    together = predict_many(model, photos, ("features",))
+    assert [len(one) for one in together] == [3, 0, 2]
+    for (rgb, some), found in zip(photos, together, strict=True):
+        for alone, one in zip(predict(model, rgb, some, ("features",)), found, strict=True):
+            assert one.box == alone.box and one.probabilities == pytest.approx(alone.probabilities, abs=1e-6)
+            np.testing.assert_allclose(one.heatmaps["features"], alone.heatmaps["features"], atol=1e-4)

@@ -75,11 +75,28 @@ def test_the_heatmap_is_clear_where_nothing_was_read():
 
 def test_the_downloads_hold_every_number():
     data = json.loads(Elements(answer_html(an_answer(face()))).of("answer")[0]["data-answer"])
-    assert data["faces"] == [{"face": 1, "x0": 100.0, "y0": 40.0, "x1": 200.0, "y1": 140.0, "quality": 0.9, "happiness": 0.7, "neutral": 0.2, "sadness": 0.1}]
+    assert data["faces"] == [
+        {"face": 1, "x0": 100.0, "y0": 40.0, "x1": 200.0, "y1": 140.0, "quality": 0.9, "problems": "", "happiness": 0.7, "neutral": 0.2, "sadness": 0.1}
+    ]
 
 
-def test_a_weak_face_is_called_weak():
-    assert WEAK in answer_html(an_answer(face(quality=0.2))) and WEAK not in answer_html(an_answer(face(quality=0.6)))
+@pytest.mark.parametrize(
+    ("quality", "problems", "said"),
+    [
+        (0.9, (), ""),
+        (0.2, (), "The quality of this face is low: "),
+        (0.9, ("turned",), "This face is turned aside: "),
+        (0.2, ("small", "blurred", "turned"), "This face is small in the photo, blurred and turned aside: "),
+    ],
+)
+def test_a_doubtful_face_is_called_so_and_why(quality, problems, said):
+    page = Elements(answer_html(an_answer(replace(face(quality=quality), problems=problems))))
+    assert (f"{said}{WEAK}" in page.words) == bool(said) == bool(page.of("weak"))
+
+
+def test_what_the_quality_was_read_from_is_said():
+    for measure, words in (("picture", "size and sharpness"), ("embedding norm", "norm of its embedding")):
+        assert words in " ".join(Elements(answer_html(an_answer(replace(face(), measure=measure)))).words)
 
 
 def test_no_face():
