@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from poster import attention_rules as rules
 from poster.attention_taps import attention_maps, image_maps, landmark_maps, values, values_and_gradients
@@ -84,7 +83,7 @@ def heatmap(model: nn.Module, images: Tensor, targets: Tensor | None = None, sou
     total = images.new_zeros((images.shape[0], side, side))
     for one in levels if level is None else [levels[level]]:
         one = one / one.abs().amax(dim=(1, 2), keepdim=True).clamp_min(1e-12)
-        total += F.interpolate(one[:, None].float(), size=(side, side), mode="bilinear", align_corners=False)[:, 0]
+        total += rules.enlarged(one, side)
     lowest, highest = total.amin(dim=(1, 2), keepdim=True), total.amax(dim=(1, 2), keepdim=True).clamp_min(1e-12)
     if not bool((lowest < 0).any()):
         return total / highest
@@ -136,6 +135,5 @@ def _whole(model: PosterV2, images: Tensor, targets: Tensor, landmarks: bool) ->
             maps.append(landmark.view(-1, side, side))
             continue
         value = rules.gradient_times_value(seen[level], gradients[level]).clamp_min(0)
-        weight = F.interpolate(image.view(-1, 1, side, side), size=value.shape[1:], mode="bilinear", align_corners=False)[:, 0]
-        maps.append(weight * value)
+        maps.append(rules.enlarged(image.view(-1, side, side), value.shape[-1]) * value)
     return maps

@@ -43,8 +43,18 @@ def spread(tokens: Tensor, side: int) -> Tensor:
 
     Stands for the strided convolutions between a level and its tokens, whose kernels overlap.
     """
-    share = (tokens.shape[-1] / side) ** 2
-    return F.interpolate(tokens[:, None], size=(side, side), mode="bilinear", align_corners=False).flatten(1) * share
+    fine = enlarged(tokens, side).flatten(1)
+    return fine * (tokens.sum(dim=(1, 2)) / fine.sum(dim=1).clamp_min(1e-30))[:, None]
+
+
+def enlarged(maps: Tensor, side: int) -> Tensor:
+    """(N, h, w) maps of a network's stage -> (N, side, side), bilinear, every value where it was read.
+
+    Each stride of these networks (3 x 3 convolutions padded by one, strided slices) puts place i over place 2 i of what it reads, not over the middle
+    of 2 i and 2 i + 1: place i of a map lies over pixel i * side / h. To enlarge it centred, as pictures are, would move it by half a cell.
+    """
+    padded = F.pad(maps[:, None].float(), (0, 1, 0, 1), mode="replicate")
+    return F.interpolate(padded, size=(side + 1, side + 1), mode="bilinear", align_corners=True)[:, 0, :side, :side]
 
 
 def gradient_times_value(value: Tensor, gradient: Tensor) -> Tensor:

@@ -1,11 +1,12 @@
 """Chefer's rules against loops written out from the paper's equations."""
 
 import numpy as np
+import pytest
 import torch
 
 import poster
 from poster.attention import relevance
-from poster.attention_rules import spread, through_blocks, through_cross_attention, weighted
+from poster.attention_rules import enlarged, spread, through_blocks, through_cross_attention, weighted
 from poster.attention_taps import values_and_gradients
 
 
@@ -32,11 +33,36 @@ def test_cross_attention_hands_relevance_from_a_query_to_the_keys_it_read() -> N
 
 
 def test_spreading_keeps_the_total_of_an_even_map_and_the_place_of_a_peak() -> None:
-    assert spread(torch.full((1, 3, 3), 2.0), 12).sum() == 18
+    assert float(spread(torch.full((1, 3, 3), 2.0), 12).sum()) == pytest.approx(18)
     tokens = torch.zeros(1, 3, 3)
-    tokens[0, 2, 0] = 1
+    tokens[0, 2, 1] = 1
     fine = spread(tokens, 12).view(12, 12)
-    assert fine[8:, :4].sum() > 0.5 * fine.sum() and fine.argmax() % 12 < 4 and fine.argmax() // 12 >= 8
+    assert float(fine.sum()) == pytest.approx(1)
+    assert (int(fine.argmax()) // 12, int(fine.argmax()) % 12) == (8, 4)
+
+
+@pytest.mark.parametrize("name", ["posterpp_nano", "adaface_ir18"])
+def test_a_place_of_a_map_lies_where_the_network_reads_it(name: str) -> None:
+    """A dot in the picture moves the values of a map most where the map, enlarged, has its own dot: the gradient's centre of mass in the pixels."""
+    torch.manual_seed(0)
+    model = poster.create_model(name, num_classes=8).eval()
+    side = 48 if name == "posterpp_nano" else 112
+    stream = model.image_stream if name == "posterpp_nano" else model.trunk
+    with torch.no_grad():
+        for module in stream.modules():
+            if isinstance(module, torch.nn.Conv2d):
+                module.weight.fill_(1.0 / module.weight[0].numel())
+    images = torch.rand(1, 3, side, side).requires_grad_()
+    for one in stream(images)[:3]:
+        place = one.shape[-1] // 2
+        (gradient,) = torch.autograd.grad(one[0, :, place, place].sum(), images, retain_graph=True)
+        read = gradient[0].sum(dim=0)
+        rows = float((read.sum(dim=1) * torch.arange(side)).sum() / read.sum())
+        dot = torch.zeros(1, one.shape[-1], one.shape[-1])
+        dot[0, place, place] = 1
+        drawn = enlarged(dot, side)[0]
+        assert int(drawn.argmax()) // side == int(drawn.argmax()) % side == place * side // one.shape[-1]
+        assert float((drawn.sum(dim=1) * torch.arange(side)).sum() / drawn.sum()) == pytest.approx(rows, abs=0.1 * side / one.shape[-1])
 
 
 def test_the_whole_models_relevance_by_hand() -> None:
