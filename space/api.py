@@ -16,7 +16,7 @@ from leaderboard.store import Store
 from poster.errors import InputError
 from poster.photo import MAX_BYTES
 from space.board_data import row_data
-from space.engine import Engine
+from space.engine import TOGETHER, Engine
 
 PUBLIC = ("classify_photo", "leaderboard", "submission_status")
 MAX_CHARACTERS = MAX_BYTES * 4 // 3 + 200  # of a photo in base64, with a data: prefix
@@ -64,7 +64,7 @@ def offer(engine: Engine, store: Store, board: Callable[[], Board]) -> None:
         with said():
             return asdict(job_lines(store, job=job)[0])
 
-    gr.api(classify_photo, api_name="classify_photo", concurrency_id="model", concurrency_limit=2)
+    gr.api(classify_photo, api_name="classify_photo", concurrency_id="model", concurrency_limit=TOGETHER)
     gr.api(leaderboard, api_name="leaderboard")
     gr.api(submission_status, api_name="submission_status")
 
