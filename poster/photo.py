@@ -88,6 +88,8 @@ def _kind(data: bytes) -> str:
         return "PNG"
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return "WEBP"
+    if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis"):
+        raise PhotoError("This is a HEIC or AVIF photo, as many telephones take them; save or share it as JPEG and try again.")
     raise PhotoError("This is not a JPEG, PNG or WebP picture (its content decides, not its name); save it as one of these and try again.")
 
 

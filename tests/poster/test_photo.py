@@ -288,6 +288,12 @@ def test_other_content_is_refused_whatever_it_is_called(data, tmp_path):
     assert "JPEG, PNG or WebP" in refused(tmp_path / "photo.jpg")
 
 
+@pytest.mark.parametrize("brand", [b"heic", b"heix", b"mif1", b"avif"])
+def test_telephone_formats_are_named(brand):
+    with pytest.raises(PhotoError, match="HEIC or AVIF photo.* as JPEG"):
+        read_photo(b"\0\0\0\x18ftyp" + brand + b"\0" * 200)
+
+
 def test_empty_is_refused(tmp_path):
     (tmp_path / "photo.jpg").touch()
     assert "empty" in refused(tmp_path / "photo.jpg") and "empty" in refused(b"")
