@@ -100,6 +100,6 @@ def verdict(accuracy: tuple[float, float], test: McNemar, interval: Interval, al
     figures = f"{test.only_a} images only A has right, {test.only_b} only B; {test.method}, p = {test.p_value:.2g}"
     if test.p_value < alpha and points != 0:
         better, worse = ("A", "B") if points > 0 else ("B", "A")
-        low, high = sorted(abs(100 * bound) for bound in interval)
+        low, high = sorted(100 * bound if points > 0 else -100 * bound for bound in interval)
         return f"{better} is better than {worse} by {abs(points):.2f} points (95 % interval {low:.2f} to {high:.2f}; {figures})."
     return f"The difference of {abs(points):.2f} points cannot be told from chance ({figures})."

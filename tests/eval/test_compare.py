@@ -6,10 +6,11 @@ import json
 import numpy as np
 import pytest
 
-from eval.compare import compare, compare_files, rank_files
+from eval.compare import compare, compare_files, rank_files, verdict
 from eval.predictions import Predictions, ResultError
 from eval.result import Result, load, save
 from eval.scores import score
+from eval.significance import McNemar
 from poster.labels import EXPRESSIONS
 
 
@@ -119,3 +120,16 @@ def test_a_result_checks_its_confusion_matrix(tmp_path, confusion):
     fields |= {"labels": ["fear", "anger"], "confusion": confusion}
     with pytest.raises(ResultError, match="confusion matrix"):
         Result.from_json(fields)
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "interval", "text"),
+    [
+        ((0.80, 0.81), (-0.02, 0.001), "interval -0.10 to 2.00"),
+        ((0.81, 0.80), (-0.001, 0.02), "interval -0.10 to 2.00"),
+        ((0.9, 0.8), (0.05, 0.15), "5.00 to 15.00"),
+    ],
+)
+def test_an_interval_that_reaches_past_zero_says_so(accuracy, interval, text):
+    """McNemar and the bootstrap can disagree at the edge; the sentence must not hide it by dropping a sign."""
+    assert text in verdict(accuracy, McNemar(1, 10, 0.01, "exact binomial"), interval)
