@@ -8,14 +8,13 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
 from eval.availability import survey
 from leaderboard.config import Config, results_token
 from leaderboard.migrations import LATEST
 from leaderboard.status import waiting_jobs, worker_lines
-from leaderboard.store import Store, open_store
+from leaderboard.store import Store, open_store, public_name, reason
 from poster.errors import InputError
 from poster.shipped import shipped_models
 
@@ -44,15 +43,15 @@ def examine(device: str = "cpu") -> list[Finding]:
 
 
 def _database(config: Config) -> list[Finding]:
-    name = make_url(config.url).render_as_string(hide_password=True)
     try:
         store = open_store(config.url)
     except InputError as error:
         return [Finding("database", False, mend=str(error), is_needed=True)]
     try:
-        return [Finding("database", True, f"{name}, schema {LATEST}", is_needed=True), _workers(store, config)]
-    except DBAPIError:
-        return [Finding("database", False, mend=f"{name} opens but does not answer; look at its log.", is_needed=True)]
+        return [Finding("database", True, f"{public_name(config.url)}, schema {LATEST}", is_needed=True), _workers(store, config)]
+    except DBAPIError as error:
+        mend = f"{public_name(config.url)} opens but does not answer ({reason(error)}); look at its log."
+        return [Finding("database", False, mend=mend, is_needed=True)]
     finally:
         store.close()
 
@@ -78,7 +77,8 @@ def _data_sets(config: Config) -> Finding:
     try:
         rows = survey(Path(config.benchmarks) if config.benchmarks else None)
     except InputError:
-        return Finding("data sets", False, mend=f"The folder {config.benchmarks} does not exist; set FER_BENCHMARKS to where the data sets lie.")
+        mend = f"The folder {config.benchmarks} does not exist, and no worker starts; set FER_BENCHMARKS to where the data sets lie."
+        return Finding("data sets", False, mend=mend, is_needed=True)
     here = [row["name"] for row in rows if row["available"] and not row["self_test"] and not row["name"].endswith("-lower")]
     mend = "None is here, only the self-test can run; set FER_BENCHMARKS to their folder. How to get them: python -m eval benchmarks"
     return Finding("data sets", bool(here), ", ".join(here), mend)

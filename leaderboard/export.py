@@ -16,7 +16,7 @@ from leaderboard.board import SELF_TEST, Board, Row, measured_row
 from leaderboard.record import Record
 from poster.errors import InputError
 
-PAPER_COLUMNS = ("Model", "Benchmark", "Accuracy (%)", "95 % interval", "Status", "Tie group", "Epoch chosen on", "Source")
+PAPER_COLUMNS = ("Model", "Benchmark", "Protocol", "Accuracy (%)", "95 % interval", "Status", "Tie group", "Epoch chosen on", "Source")
 _FORMULA = ("=", "+", "-", "@")
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
@@ -33,8 +33,10 @@ def export(board: Board, form: str, benchmark: str | None = None) -> bytes:
 def frame(board: Board) -> pd.DataFrame:
     """The board as one table, measured scores and intervals rounded to 0.1: finer steps would help nobody but those who probe the test labels."""
     table = board.to_frame()
-    scores = ["accuracy", "mean_class_accuracy", "macro_f1"]
-    table[scores] = table[scores].astype(float)
+    scores = ["accuracy", "mean_class_accuracy", "macro_f1", "calibration_error", "corrupted"]
+    areas = [name for name in table.columns if "_auc" in name]
+    table[scores + areas] = table[scores + areas].astype(float)
+    table[areas] = table[areas].round(3)
     measured = table["status"] == "measured"
     table.loc[measured, scores] = table.loc[measured, scores].round(1)
     table[["low", "high"]] = table[["low", "high"]].round(1)
@@ -51,7 +53,7 @@ def inert(text: str) -> str:
 def _csv(board: Board) -> bytes:
     table = frame(board)
     texts = [name for name in table.columns if not pd.api.types.is_numeric_dtype(table[name])]
-    table[texts] = table[texts].map(lambda value: inert(str(value)))
+    table[texts] = table[texts].map(lambda value: inert(str(value)), na_action="ignore")
     return table.to_csv(index=False, lineterminator="\n").encode()
 
 
@@ -68,7 +70,7 @@ def _parquet(board: Board) -> bytes:
 def _cells(row: Row) -> tuple[str, ...]:
     digits = 1 if row.status == "measured" else 2
     interval = f"{row.interval[0]:.1f} to {row.interval[1]:.1f}" if row.interval else ""
-    return (row.model, row.title, f"{row.accuracy:.{digits}f}", interval, row.status, row.tie_group, row.epoch_selection, row.source)
+    return (row.model, row.title, row.protocol, f"{row.accuracy:.{digits}f}", interval, row.status, row.tie_group, row.epoch_selection, row.source)
 
 
 def _markdown(board: Board) -> bytes:

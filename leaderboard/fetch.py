@@ -144,8 +144,10 @@ def resolve(config: Config, repo: str, revision: str = "main", filename: str = "
 
 def check_size(size: int, config: Config) -> None:
     """Raise SubmissionError for an empty file or one over the limit. size: bytes."""
-    if not 0 < size <= config.max_checkpoint:
-        raise SubmissionError(f"The checkpoint has {size / MIB:.1f} MiB; up to {config.max_checkpoint // MIB} MiB are accepted, and no empty file.")
+    if size <= 0:
+        raise SubmissionError("The checkpoint is an empty file; download it again, or give another.")
+    if size > config.max_checkpoint:
+        raise SubmissionError(f"The checkpoint has {size / MIB:.1f} MiB; up to {config.max_checkpoint // MIB} MiB are accepted.")
 
 
 def download(config: Config, file: HubFile, folder: Path) -> Path:

@@ -152,7 +152,8 @@ def _owner(job_id: str) -> ColumnElement[str]:
 def _owned(connection: Connection, job_id: str, user: str | None) -> Job:
     row = connection.execute(select(jobs, _owner(job_id).label("owner")).where(jobs.c.id == job_id)).first()
     if row is None or (user is not None and row.owner != user):
-        raise SubmissionError(f"There is no job {job_id[:40]!r} of yours; `python -m leaderboard status` lists them.")
+        of_whom = "" if user is None else f" of {user}"
+        raise SubmissionError(f"There is no job {job_id[:40]!r}{of_whom}; `python -m leaderboard status` lists them.")
     return get(connection, job_id)
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +26,9 @@ from poster.labels import EXPRESSIONS
 SCHEMA = 1
 MAX_PREDICTIONS_BYTES = 64 * 1024 * 1024
 NOT_PUBLISHED = {"published", "published_commit", "record"}  # columns: the first two say that it is, the third is the file itself
+PLACE = re.compile(r"results/[a-z0-9][a-z0-9-]{0,39}/[0-9a-z]{6,32}\.json")  # where a result lies in the data set
+SMALL = ("tries", "cancel_asked")  # columns of 32 bits
+LATEST_TIME = 32_503_680_000.0  # the year 3000, in seconds since 1970
 _ID = re.compile(r"[0-9a-z]{6,32}")
 
 
@@ -104,8 +106,8 @@ def parse(path: str, content: bytes) -> Published:
 def _check_value(table: str, column: Column[Any], value: object) -> None:
     fits = {
         Text: lambda: isinstance(value, str) and len(value) <= 10_000 and "\0" not in value,
-        BigInteger: lambda: is_count(value),
-        Double: lambda: value is None or (isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)),
+        BigInteger: lambda: isinstance(value, int) and is_count(value) and (column.name not in SMALL or value < 2**31),
+        Double: lambda: value is None or (isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < LATEST_TIME),
     }
     if not fits[type(column.type)]() or (value is None and column.name == "created"):
         raise RecordError(f"{table}.{column.name} holds a value of the wrong kind")
@@ -152,8 +154,11 @@ def check_predictions(path: Path, record: Record) -> None:
         table = pq.ParquetFile(path)
         names, rows = table.schema_arrow.names, table.metadata.num_rows
         numbers = all(pa.types.is_floating(kind) or pa.types.is_integer(kind) for kind in table.schema_arrow.types)
+        unpacked = sum(table.metadata.row_group(group).total_byte_size for group in range(table.metadata.num_row_groups))
         table.close()
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, MemoryError, OverflowError) as error:
         raise RecordError("the predictions are not a Parquet file") from error
+    if unpacked > MAX_PREDICTIONS_BYTES:
+        raise RecordError(f"the predictions unpack to {unpacked} bytes; at most {MAX_PREDICTIONS_BYTES} are allowed")
     if set(names) != {"index", *record.labels} or rows != record.num_images or not numbers:
         raise RecordError("the predictions are not those of this result")

@@ -19,13 +19,14 @@ from huggingface_hub import CommitOperationAdd, HfApi, hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RemoteEntryNotFoundError, RepositoryNotFoundError
 from huggingface_hub.hf_api import RepoFile
 from sqlalchemy import select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError
 
 from leaderboard.config import Config
 from leaderboard.fetch import UNREACHABLE, check_repo, patiently
-from leaderboard.outbox import MAX_PREDICTIONS_BYTES, Published, check_predictions, parse, public_predictions, restore_row, waiting
+from leaderboard.names import SubmissionError
+from leaderboard.outbox import MAX_PREDICTIONS_BYTES, PLACE, Published, check_predictions, parse, public_predictions, restore_row, waiting
 from leaderboard.record import MAX_RECORD_BYTES
-from leaderboard.store import Store, db_now, results
+from leaderboard.store import Store, db_now, is_outage, reason, results
 from poster.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,11 @@ class Dataset:
     def __init__(self, config: Config, token: str | None) -> None:
         if not config.results_repo:
             raise PublishError("No data set to publish to; set FER_RESULTS_REPO=ORGANISATION/NAME.")
-        self.repo, self.endpoint, self.token = check_repo(config.results_repo), config.endpoint, token or False
+        try:
+            self.repo = check_repo(config.results_repo)
+        except SubmissionError as error:
+            raise PublishError(f"FER_RESULTS_REPO is {config.results_repo[:80]!r}; ORGANISATION/NAME of a data set is needed, as the Hub shows it.") from error
+        self.endpoint, self.token = config.endpoint, token or False
         self.api = HfApi(endpoint=config.endpoint, token=self.token)
 
     def head(self) -> str:
@@ -161,7 +166,8 @@ def restore(store: Store, config: Config, token: str | None) -> Restored:
         with store.read() as connection:
             known = set(connection.execute(select(results.c.id)).scalars())
         outcome = {"restored": 0, "present": 0, "skipped": 0}
-        with tempfile.TemporaryDirectory(prefix="fer-restore-") as scratch:
+        (incoming := config.data / "incoming").mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=incoming, prefix="restore-") as scratch:
             for path in sorted(path for path in files if path.endswith(".json")):
                 if path.rpartition("/")[2].removesuffix(".json") in known:
                     outcome["present"] += 1
@@ -173,15 +179,21 @@ def restore(store: Store, config: Config, token: str | None) -> Restored:
 
 
 def _restore_one(store: Store, config: Config, dataset: Dataset, files: dict[str, int], path: str, commit: str, scratch: Path) -> str:
+    """ "restored" or "skipped"; raises DBAPIError only where the database is away."""
     try:
+        if not PLACE.fullmatch(path):  # before anything is written under that name
+            raise ValueError("a result lies at results/BENCHMARK/ID.json")
         if files[path] > MAX_RECORD_BYTES:
             raise ValueError(f"it has {files[path]} bytes; a result has at most {MAX_RECORD_BYTES}")
         published = parse(path, dataset.read(path, commit, scratch).read_bytes())
         with store.write() as connection:
             restore_row(connection, published, commit)
-    except (ValueError, IntegrityError) as error:
-        log.warning("skipped %s: %s", ascii(path)[:200], str(error).splitlines()[0][:300])
-        return "skipped"
+    except ValueError as error:
+        return _skipped(path, str(error))
+    except DBAPIError as error:
+        if is_outage(error):
+            raise
+        return _skipped(path, f"the database does not take it: {reason(error)}")
     _restore_predictions(config, dataset, files, published, commit, scratch)
     return "restored"
 
@@ -200,4 +212,9 @@ def _restore_predictions(config: Config, dataset: Dataset, files: dict[str, int]
         kept.with_suffix(".part").write_bytes(fetched.read_bytes())
         kept.with_suffix(".part").replace(kept)
     except ValueError as error:
-        log.warning("skipped %s: %s", ascii(path)[:200], error)
+        _skipped(path, str(error))
+
+
+def _skipped(path: str, why: str) -> str:
+    log.warning("skipped %s: %s", ascii(path)[:200], ascii(" ".join(why.split()))[1:300].rstrip("'"))
+    return "skipped"

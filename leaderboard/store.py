@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import secrets
 import sqlite3
 import time
@@ -20,7 +21,9 @@ from sqlalchemy.sql.functions import GenericFunction
 from leaderboard.migrations import LATEST, migrate
 from poster.errors import InputError
 
-BUSY_SECONDS = 20  # how long a writer waits for another before it gives up
+BUSY_SECONDS = 60  # how long a writer waits for the others on SQLite before it gives up
+LOCK_SECONDS = 20  # how long one waits for a row on PostgreSQL
+TURN_SECONDS = 0.01  # how often a writer asks for its turn on SQLite, and how long it lets others go first
 IDLE_SECONDS = 30  # how long PostgreSQL lets a silent client, frozen or cut off, hold its locks
 
 metadata = MetaData()
@@ -136,7 +139,7 @@ def public_name(url: str) -> str:
 
 def reason(error: DBAPIError) -> str:
     """What the database said, in one line, without the statement and its values."""
-    return (str(error.orig).strip() or type(error.orig).__name__).splitlines()[-1][:160].rstrip(".")
+    return (str(error.orig).strip() or type(error.orig).__name__).splitlines()[0][:160].rstrip(".")
 
 
 def is_outage(error: DBAPIError) -> bool:
@@ -159,7 +162,7 @@ def _engine(url: str) -> Engine:
     if kind != "postgresql":
         raise InputError(f"FER_DATABASE_URL names {kind}; sqlite and postgresql are spoken here.")
     # A client that is frozen or cut off loses its locks, one that waits for them gives up, and one whose server vanished hears of it.
-    limits = f"-c idle_in_transaction_session_timeout={IDLE_SECONDS}s -c lock_timeout={BUSY_SECONDS}s"
+    limits = f"-c idle_in_transaction_session_timeout={IDLE_SECONDS}s -c lock_timeout={LOCK_SECONDS}s"
     network = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
     try:
         return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, connect_args={"options": limits, **network})
@@ -183,11 +186,46 @@ def _sqlite_engine(url: str, file: str | None) -> Engine:
         for pragma in ("synchronous = FULL", "foreign_keys = ON"):
             connection.execute(f"PRAGMA {pragma}")
 
+    committed = 0.0
+
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+        statement = connection.get_execution_options().get("begin", "BEGIN")
+        if statement == "BEGIN":
+            connection.exec_driver_sql(statement)
+            return
+        if time.monotonic() - committed < TURN_SECONDS:
+            time.sleep(TURN_SECONDS)
+        _wait_for_turn(connection, statement)
+
+    @event.listens_for(engine, "commit")
+    def commit(_: Connection) -> None:
+        nonlocal committed
+        committed = time.monotonic()
 
     return engine
+
+
+def _wait_for_turn(connection: Connection, statement: str) -> None:
+    """Begin a transaction that writes: every writer asks at random instants, until BUSY_SECONDS are over, and pauses after each commit of its own.
+
+    SQLite's own wait asks ever more rarely: among twenty writers the one that has waited longest would hardly ever come in.
+    """
+    driver: Any = connection.connection.dbapi_connection
+    patience = time.monotonic() + BUSY_SECONDS
+    driver.execute("PRAGMA busy_timeout = 0")
+    try:
+        while time.monotonic() < patience:
+            try:
+                driver.execute(statement)
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                    break
+            time.sleep(random.uniform(0, TURN_SECONDS))
+        connection.exec_driver_sql(statement)  # the last try: its error comes out as SQLAlchemy's
+    finally:
+        driver.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
 
 
 def _set_wal(connection: sqlite3.Connection) -> None:

@@ -47,7 +47,7 @@ class Prepared:
 def propose(config: Config, path: Path) -> Inspection:
     """Open and identify a checkpoint. Raises SubmissionError when it is no model that can be scored, CheckpointError when it cannot be opened."""
     if not path.is_file():
-        raise SubmissionError(f"There is no file {path.name}; give the path of a checkpoint.")
+        raise SubmissionError(f"{path.name} is {'a folder, not a file' if path.is_dir() else 'not there'}; give the path of a checkpoint.")
     check_size(path.stat().st_size, config)
     found = inspect(path)
     if found.identity.architecture is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,6 +59,14 @@ def log_lines(level: int, form: str) -> Iterator[None]:
     finally:
         root.setLevel(before)
         root.removeHandler(handler)
+
+
+@contextmanager
+def scratch_folder(config: Config) -> Iterator[Path]:
+    """A folder for what is on its way in; the tidying knows its place, should this process be killed."""
+    (incoming := config.data / "incoming").mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=incoming) as folder:
+        yield Path(folder)
 
 
 def written(path: str, content: bytes) -> None:

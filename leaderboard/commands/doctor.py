@@ -19,4 +19,4 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     well = all(finding.is_well for finding in findings if finding.is_needed)
     signs = {True: "ok", False: "--"}
     text = columns([(signs[f.is_well], f.what, f.found if f.is_well else f.mend) for f in findings])
-    return {"ok": well, "findings": [asdict(finding) for finding in findings], "exit_code": 0 if well else 1}, text
+    return {"ok": well, "findings": [asdict(finding) for finding in findings], "exit_code": 0 if well else 2}, text

@@ -25,7 +25,10 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     with opened() as (store, config):
         records, board = stored_records(store), current_board(store, config)
     if options.eval_results:
-        files = eval_results(records, config.results_repo, Path(options.eval_results))
+        try:
+            files = eval_results(records, config.results_repo, Path(options.eval_results))
+        except OSError as error:
+            raise InputError(f"{options.eval_results} cannot be written ({error.strerror}); name a folder that can.") from error
         return {"files": [str(path) for path in files]}, "\n".join(map(str, files)) or "No results to write."
     if options.benchmark and options.benchmark not in board.benchmarks:
         raise InputError(f"The leaderboard has no {options.benchmark[:40]!r}; it has {', '.join(board.benchmarks)}.")

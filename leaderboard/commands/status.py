@@ -9,9 +9,11 @@ from dataclasses import asdict
 from typing import Any
 
 from leaderboard.commands.common import opened, table
-from leaderboard.status import job_lines, worker_lines
+from leaderboard.status import help_needed, job_lines, worker_lines
+from poster.errors import InputError
 
 WATCH_SECONDS = 2.0
+MAX_LINES = 10_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,13 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    if not 1 <= options.limit <= MAX_LINES:
+        raise InputError(f"--limit {options.limit} is not possible; a whole number from 1 to {MAX_LINES} is needed.")
     with opened() as (store, config):
         while True:
             lines, at_work = job_lines(store, options.user, options.job, options.limit), worker_lines(store, config)
-            waiting = sum(line.state == "queued" for line in lines)
-            text = table(lines)
-            if waiting and not at_work:
-                text += f"\n\n{waiting} waiting and no worker at work; start one with: python -m leaderboard worker"
+            text = "\n\n".join(filter(None, [table(lines), help_needed(lines, at_work)]))
             if not options.watch or not any(line.state in ("queued", "running") for line in lines):
                 return {"jobs": [asdict(line) for line in lines], "workers": [asdict(line) for line in at_work]}, text
             home = "\x1b[2J\x1b[H" if sys.stderr.isatty() else ""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import getpass
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from leaderboard.commands.common import opened
+from leaderboard.commands.common import opened, scratch_folder
+from leaderboard.commands.worker import check_device
 from leaderboard.fetch import HubUnavailable, download, resolve
 from leaderboard.form import Form, choose_benchmarks
 from leaderboard.names import SubmissionError
@@ -34,9 +34,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", help="for the dry run (default: cpu)")
 
 
+def this_user() -> str:
+    """The user's name on this machine. Raises SubmissionError where there is none, as in some containers."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError) as error:
+        raise SubmissionError("This machine does not know your name; say who submits with --user NAME.") from error
+
+
 def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     form = Form(
-        name=options.name, submitted_by=options.user or getpass.getuser(), training_data=options.training_data, epoch_selection=options.epoch_selection,
+        name=options.name, submitted_by=options.user or this_user(), training_data=options.training_data, epoch_selection=options.epoch_selection,
         benchmarks=choose_benchmarks(options.benchmark), paper=options.paper, code=options.code, labels=options.labels, channels=options.channels,
         accepted=options.accept,
     )  # fmt: skip
@@ -44,12 +52,13 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     def say(step: str) -> None:
         sys.stderr.write(f"{step}\n")
 
-    with opened() as (store, config), tempfile.TemporaryDirectory(prefix="fer-submit-") as folder:
+    check_device(options.device)
+    with opened() as (store, config), scratch_folder(config) as folder:
         if options.hub:
             try:
                 file = resolve(config, options.hub, options.revision, options.checkpoint or "")
                 say(f"fetching {file.filename} of {file.repo} at commit {file.commit[:7]}, {file.size / 1048576:.1f} MiB")
-                path, source = download(config, file, Path(folder)), str(file)
+                path, source = download(config, file, folder), str(file)
             except HubUnavailable as error:
                 raise InputError(str(error)) from error
         elif options.checkpoint:

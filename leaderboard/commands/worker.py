@@ -15,9 +15,11 @@ from eval.availability import survey
 from leaderboard.commands.common import log_lines, opened
 from leaderboard.config import Config, results_token
 from leaderboard.form import benchmark_names
+from leaderboard.names import sentence
 from leaderboard.publisher import Publisher
 from leaderboard.store import Store
 from leaderboard.worker import ENGINES, Worker, serve
+from poster.errors import InputError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +61,9 @@ def _stop_with_parent(worker: Worker) -> None:
 
 
 def available_benchmarks(config: Config) -> tuple[str, ...]:
-    """The benchmarks whose data lie in FER_BENCHMARKS, and the built-in one. Raises DataError when that folder does not exist."""
+    """The benchmarks whose data lie in FER_BENCHMARKS, and the built-in one. Raises InputError when that folder does not exist."""
+    if config.benchmarks and not Path(config.benchmarks).is_dir():
+        raise InputError(f"FER_BENCHMARKS is {config.benchmarks}, which is no folder; set it to where the data sets lie, or to nothing.")
     rows = survey(Path(config.benchmarks) if config.benchmarks else None)
     found = {row["name"] for row in rows if row["available"]}
     return tuple(name for name in benchmark_names() if name in found)
@@ -70,4 +74,7 @@ def check_device(device: str) -> None:
     if device != "cpu":
         from eval.inference import Compute  # torch, only where it is asked for something
 
-        Compute(device)
+        try:
+            Compute(device)
+        except InputError as error:
+            raise InputError(sentence(str(error))) from error

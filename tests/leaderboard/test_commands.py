@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from leaderboard import doctor
 from leaderboard.__main__ import main
@@ -15,6 +16,7 @@ from leaderboard.config import ROOT, Config
 from leaderboard.lease import claim
 from leaderboard.status import stored_records, worker_lines
 from leaderboard.store import open_store
+from leaderboard.worker import Worker
 from poster.errors import InputError
 from tests.leaderboard.conftest import add_job, checkpoint
 from tests.leaderboard.postgres import Server
@@ -85,12 +87,16 @@ def test_the_whole_way_of_a_submission(home, command):
         (("fly",), "invalid choice"),
         (("submit",), "the following arguments are required"),
         (("submit", *ABOUT), "Name a checkpoint: a FILE, or --hub ORGANISATION/NAME."),
-        (("submit", "nowhere.pth", *ABOUT), "There is no file nowhere.pth"),
+        (("submit", "nowhere.pth", *ABOUT), "nowhere.pth is not there; give the path of a checkpoint."),
         (("submit", "--hub", "https://evil.example/x", *ABOUT), "give ORGANISATION/NAME"),
         (("submit", "--hub", "org/name", "--revision", "../x", *ABOUT), "The revision is not accepted"),
         (("status", "nothing"), "There is no job 'nothing'"),
-        (("cancel", "nothing"), "There is no job 'nothing' of yours"),
-        (("rerun", "nothing"), "There is no job 'nothing' of yours"),
+        (("status", "--limit", "-1"), "a whole number from 1 to 10000 is needed"),
+        (("submit", "nowhere.pth", *ABOUT, "--device", "cuda:99"), "The device 'cuda:99' is not available here"),
+        (("submit", ".", *ABOUT), "is a folder, not a file"),
+        (("export", "--out", "/nowhere/x.csv"), "cannot be written (No such file or directory)"),
+        (("cancel", "nothing"), "There is no job 'nothing'; `python -m leaderboard status`"),
+        (("rerun", "nothing"), "There is no job 'nothing'; `python -m leaderboard status`"),
         (("publish",), "set FER_RESULTS_REPO"),
         (("restore",), "set FER_RESULTS_REPO"),
         (("export", "--benchmark", "mnist"), "The leaderboard has no 'mnist'"),
@@ -114,6 +120,8 @@ def test_what_the_user_got_wrong_is_one_sentence_and_exit_code_2(home, command, 
         ("FER_MAX_TRIES", "1.5"),
         ("FER_MAX_SECONDS", "nan"),
         ("FER_LEASE", "10"),
+        ("FER_DATA", "/dev/null"),
+        ("HF_ENDPOINT", "nonsense"),
         ("FER_DATABASE_URL", "mysql://x/y"),
     ],
 )
@@ -183,7 +191,34 @@ def test_doctor_says_what_is_missing_and_how_to_mend_it(open_home, home, command
     assert all(finding["is_well"] or finding["mend"].strip() for finding in answer["findings"])
     monkeypatch.setenv("FER_DATABASE_URL", "postgresql://ann:secret@127.0.0.1:9/fer")
     code, out, err = command("doctor", "--device", "cuda:99")
-    assert code == 1 and "does not answer" in out and "secret" not in out + err and "cuda:99" in out
+    assert code == 2 and "does not answer" in out and "secret" not in out + err and "cuda:99" in out
+
+
+@pytest.mark.parametrize("name, value", [("FER_DATABASE_URL", "nonsense"), ("FER_BENCHMARKS", "/nowhere"), ("FER_KEEP_DAYS", "x")])
+def test_doctor_names_a_wrong_setting_and_never_fails_itself(home, command, monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    code, answer = as_json(command, "doctor")
+    assert code == 2 and not answer["ok"] and any(name in finding["mend"] for finding in answer["findings"])
+
+
+def test_a_database_that_goes_away_in_the_middle_is_a_sentence(open_home, command, monkeypatch):
+    def away(*_):
+        raise OperationalError("SELECT 1", {}, Exception("database is locked"))
+
+    monkeypatch.setattr("leaderboard.commands.cancel.cancel", away)
+    code, _, err = command("cancel", "x")
+    assert code == 2 and "stopped answering (database is locked)" in err and "Traceback" not in err
+
+
+def test_a_job_that_no_worker_has_the_data_of_looks_different_from_one_that_waits_its_turn(open_home, command):
+    store, config = open_home
+    add_job(store, config, 1, benchmark="ferplus")
+    worker = Worker(store, config, ["sketch"])
+    worker._say_alive("")
+    assert "No worker at work has the data of ferplus; start one where FER_BENCHMARKS" in command("status")[1]
+    other = Worker(store, config, ["sketch", "ferplus"])
+    other._say_alive("")
+    assert "No worker" not in command("status")[1]
 
 
 def test_doctor_sees_a_disk_that_cannot_be_written(home, monkeypatch):

@@ -9,9 +9,9 @@ import pytest
 import yaml
 from huggingface_hub import parse_eval_result_entries
 
-from leaderboard.board import Board, Row, make_board
+from leaderboard.board import Board, Row, load_board, make_board
 from leaderboard.claims import load_claims
-from leaderboard.export import FORMATS, eval_results, export, inert
+from leaderboard.export import FORMATS, eval_results, export, frame, inert
 from leaderboard.record import Record
 from poster.errors import InputError
 from tests.leaderboard.test_board import result
@@ -53,14 +53,14 @@ def test_json_and_parquet_hold_the_same_rows(board):
 
 def test_latex_escapes_what_latex_would_read(board):
     text = export(Board((Row("a_b&c%", "raf-db", "RAF-DB", "x", 90.0, (89.0, 91.0), "claimed", "50 $", "", 10),)), "latex").decode()
-    assert r"a\_b\&c\% & RAF-DB & 90.00 & 89.0 to 91.0 & claimed" in text and r"50 \$ \\" in text
+    assert r"a\_b\&c\% & RAF-DB & x & 90.00 & 89.0 to 91.0 & claimed" in text and r"50 \$ \\" in text
     whole = export(board, "latex").decode()
-    assert whole.count(r"\\") == len(board.rows) + 1 and whole.startswith(r"\begin{tabular}{llllllll}")
+    assert whole.count(r"\\") == len(board.rows) + 1 and whole.startswith(r"\begin{tabular}{lllllllll}")
 
 
 def test_markdown_is_one_table(board):
     lines = export(board, "markdown", "ferplus").decode().splitlines()
-    assert len(lines) == 2 + len(board.of("ferplus")) and all(line.count("|") == 9 for line in lines)
+    assert len(lines) == 2 + len(board.of("ferplus")) and all(line.count("|") == 10 for line in lines)
 
 
 def test_measured_scores_carry_a_tenth_of_a_point(board):
@@ -84,3 +84,18 @@ def test_eval_results_are_what_the_hub_reads(record, tmp_path):
     assert entry.value == round(100 * record.correct / record.num_images, 1) and entry.source_url.endswith("/results/ferplus/abc123abc123.json")
     with pytest.raises(InputError, match="FER_RESULTS_REPO"):
         eval_results([record], "", tmp_path)
+
+
+def test_two_protocols_of_one_model_can_be_told_apart_and_nothing_reads_none(board):
+    for form in ("csv", "markdown", "latex"):
+        text = export(board, form).decode()
+        assert "None" not in text and "nan" not in text.lower().replace("nano", "")
+    rows = export(board, "markdown").decode().splitlines()[2:]
+    assert len(set(rows)) == len(rows), "every row says which it is"
+
+
+def test_no_measured_percentage_is_finer_than_a_tenth():
+    table = frame(load_board())
+    measured = table[table["status"] == "measured"]
+    for name in ("accuracy", "low", "high", "mean_class_accuracy", "macro_f1", "calibration_error", "corrupted"):
+        assert ((measured[name] * 10) % 1).dropna().round(6).isin([0, 1]).all(), name

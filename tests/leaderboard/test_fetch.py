@@ -83,7 +83,7 @@ def test_what_the_submitter_can_mend_is_said(config, hub):
         ("org/gated",): "accept terms",
         ("org/two",): r"2 checkpoints \(a.pth, b.safetensors\); name the file",
         ("org/none",): "no checkpoint",
-        ("org/empty",): "no empty file",
+        ("org/empty",): "is an empty file",
         ("org/two", "other"): "no revision other",
         ("org/two", "main", "c.pth"): "no file c.pth",
         ("org/two", "main", "a.py"): "not a checkpoint by its name",

@@ -161,7 +161,7 @@ def test_a_hub_that_stays_away_leaves_everything_in_the_outbox(store, config, hu
 
 @pytest.mark.parametrize(
     "repo, token, sentence",
-    [("", TOKEN, "FER_RESULTS_REPO"), ("org/missing", TOKEN, "no data set org/missing"), (REPO, None, "may not write"), ("../x", TOKEN, "not accepted")],
+    [("", TOKEN, "FER_RESULTS_REPO"), ("org/missing", TOKEN, "no data set org/missing"), (REPO, None, "may not write"), ("../x", TOKEN, "FER_RESULTS_REPO is")],
 )
 def test_a_wrong_setting_is_told(store, config, hub, repo, token, sentence):
     measure(store, config, 1)
@@ -199,6 +199,11 @@ def hostile(good: bytes, path: str):
     yield "sql", path, changed("rows", "job", "state", value="done'; DROP TABLE jobs; --")
     yield "column", path, changed("rows", "job", "extra", value=1)
     yield "type", path, changed("rows", "job", "tries", value="many")
+    yield "number beyond the column", path, changed("rows", "job", "tries", value=10**12)
+    yield "the year 9999", path, changed("rows", "job", "created", value=1e300)
+    yield "surrogate", path, changed("rows", "submission", "source", value="\ud800")
+    yield "out of the folder", "results/sketch/../../../../escaped.json", good
+    yield "other name", "results/sketch/A B.json", good
     yield "null", path, changed("rows", "job", "created", value=None)
     yield "bool", path, changed("rows", "result", "token", value=True)
     yield "nul byte", path, changed("rows", "job", "worker", value="a\0b")
@@ -223,6 +228,21 @@ def test_hostile_files_are_skipped_with_a_log_line_and_the_good_ones_restored(st
         assert [dict(row)["id"] for row in rows(empty, results)] == [good], name
         assert "skipped 'results/" in caplog.records[-1].getMessage() and "<script>" not in caplog.text
         empty.close()
+    assert not list(tmp_path.parent.rglob("escaped.json")) and not list(tmp_path.rglob("incoming/*"))
+
+
+def test_a_second_result_of_the_same_job_is_skipped_by_the_database_itself(store, config, hub, tmp_path, caplog):
+    id = measure(store, config, 1)
+    publish(store, config, TOKEN)
+    copy = json.loads(tree(hub)[f"results/sketch/{id}.json"])
+    copy["id"] = copy["rows"]["result"]["id"] = "zzzzzzzzzzzz"
+    hub.repos["dataset", REPO].commit({"results/sketch/zzzzzzzzzzzz.json": json.dumps({**copy, "predictions": ""}).encode()})
+    for table in (charges, results, jobs):
+        with store.write() as connection:
+            connection.execute(table.delete())
+    with caplog.at_level(logging.WARNING):
+        assert restore(store, config, None) == Restored(1, 0, 1)
+    assert "zzzzzzzzzzzz.json': the database does not take it" in caplog.text and [dict(row)["id"] for row in rows(store, results)] == [id]
 
 
 @pytest.mark.parametrize("content", [b"not parquet", b"PAR1" * 10, None])

@@ -1,6 +1,7 @@
 """The schema from version to version with data in it, the transactions, the clock and what a wrong URL is told."""
 
 import multiprocessing
+import os
 import threading
 import time
 
@@ -9,7 +10,7 @@ from sqlalchemy import inspect, select, text
 from sqlalchemy.exc import IntegrityError
 
 from leaderboard.migrations import LATEST, MIGRATIONS, schema_version
-from leaderboard.store import Store, db_now, metadata, open_store, users
+from leaderboard.store import BUSY_SECONDS, Store, db_now, metadata, open_store, users
 from poster.errors import InputError
 
 ROW = {
@@ -81,7 +82,7 @@ def test_sqlite_runs_as_safely_as_it_can(tmp_path):
     store = open_store(f"sqlite:///{tmp_path}/a/b/leaderboard.db")
     with store.read() as connection:
         pragmas = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")}
-    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 20_000}
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 60_000}
     with pytest.raises(IntegrityError), store.write() as connection:
         connection.execute(text("INSERT INTO charges VALUES ('nobody', 'nobody', 1)"))
     store.close()
@@ -114,6 +115,32 @@ def test_writers_wait_for_each_other_and_readers_for_nobody(store):
     holder.join()
     with store.read() as connection:
         assert len(connection.execute(select(users)).all()) == 2
+
+
+def _write_often(url: str, start: object, longest: object) -> None:
+    store = Store(url)
+    start.wait()
+    for number in range(15):
+        began = time.monotonic()
+        with store.write() as connection:
+            connection.execute(users.insert().values(name=f"{os.getpid()} {number}"))
+        longest.put(time.monotonic() - began)
+    store.close()
+
+
+def test_many_writers_at_once_all_get_their_turn(store, database_url):
+    """SQLite's own wait left one of twenty writers out until it gave up."""
+    context, clients = multiprocessing.get_context("spawn"), 8
+    start, longest = context.Barrier(clients), context.Queue()
+    processes = [context.Process(target=_write_often, args=(database_url, start, longest)) for _ in range(clients)]
+    for process in processes:
+        process.start()
+    waits = [longest.get(timeout=120) for _ in range(15 * clients)]
+    for process in processes:
+        process.join(60)
+    with store.read() as connection:
+        assert len(connection.execute(select(users)).all()) == 15 * clients
+    assert max(waits) < BUSY_SECONDS
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def steer(tmp_path, monkeypatch):
 def test_what_is_no_checkpoint_is_refused(config, tmp_path):
     (tmp_path / "text.pth").write_text("hello, I am a text file and no checkpoint")
     (tmp_path / "empty.pth").touch()
-    for name, sentence in {"text.pth": "checkpoint", "empty.pth": "no empty file", "missing.pth": "no file missing.pth"}.items():
+    for name, sentence in {"text.pth": "checkpoint", "empty.pth": "is an empty file", "missing.pth": "missing.pth is not there"}.items():
         with pytest.raises(InputError, match=sentence):
             propose(config, tmp_path / name)
     with pytest.raises(SubmissionError, match="MiB are accepted"):
