@@ -173,3 +173,20 @@ def test_crop_cuts_faces_out(tmp_path, capsys):
     crop = np.asarray(Image.open(tmp_path / "out" / "test" / "Happy" / "a.png"))
     assert crop.shape == (96, 96, 3)
     assert crop.astype(float)[..., 0].mean() > crop.astype(float)[..., 2].mean() + 15, "skin, not the blue flag or the white suit"
+    (tmp_path / "out" / "test" / "Happy" / "b.png").unlink()
+    code, answer = call(capsys, "crop", tmp_path / "in", tmp_path / "out", "--size", 96)
+    assert (code, answer["images"], answer["kept"]) == (0, 2, 1), "an interrupted run goes on"
+    code, answer = call(capsys, "crop", tmp_path / "in", tmp_path / "out", "--size", 64)
+    assert code == 2
+    assert "begun with other settings" in answer["error"], "crops of two kinds are never mixed"
+    Image.new("RGB", (80, 60)).save(tmp_path / "in" / "test" / "Happy" / "b.png")
+    code, answer = call(capsys, "crop", tmp_path / "in", tmp_path / "other")
+    assert code == 2
+    assert "b.jpg and b.png in Happy would become one picture" in answer["error"]
+
+
+@pytest.mark.parametrize("margin", ["nan", "-0.5", "inf", "1e9"])
+def test_crop_margins_that_make_no_crop(tmp_path, capsys, margin):
+    code, answer = call(capsys, "crop", tmp_path, tmp_path.parent / "out", f"--margin={margin}")
+    assert code == 2
+    assert "the margin must be above -0.5 and at most 2" in answer["error"]
