@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from poster.predict import Prediction
 
 OPACITY = 60  # percent the strongest place of the heatmap starts with
+LEAST = 320  # pixels a photo is shown wide, however small it is
 THUMB = 96  # pixels of a face's own picture
 NARROW = 0.16  # of the photo's width; a narrower box carries its number alone
 TOP = 0.08  # of its height; a box that starts above has its words inside
@@ -60,7 +61,8 @@ def message_html(sentence: str) -> str:
 def photo_html(answer: Answer) -> str:
     """The photo; over it the heatmap, whose opacity the page changes by itself, and the boxes."""
     height, width = answer.photo.shape[:2]
-    photo = f'<img class="photo" alt="{escape(alt_text(answer))}" width="{width}" height="{height}" src="{_jpeg(answer.photo)}">'
+    wider = f' style="width:{LEAST}px"' if width < LEAST and height < 2 * width else ""
+    photo = f'<img class="photo"{wider} alt="{escape(alt_text(answer))}" width="{width}" height="{height}" src="{_jpeg(answer.photo)}">'
     if not answer.predictions:
         return f'<figure class="seen"><div class="stage">{photo}</div></figure>'
     heat = "" if answer.heat is None else f'<img class="heat" alt="" aria-hidden="true" src="{_heat(answer.heat)}">'

@@ -9,13 +9,16 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import skimage.data
+from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.browser.server import ANSWER_MILLISECONDS, App
+from tests.sources import ROOT
 
 Visit = Callable[..., Page]
 ASTRONAUT = Path(skimage.data.__file__).parent / "astronaut.png"
@@ -174,3 +177,89 @@ def test_a_phone_shows_the_answer_without_sideways_scrolling(app: App, visit: Vi
     answered(page)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     expect(page.locator(".stage")).to_be_in_viewport()
+
+
+def serious(page: Page) -> list[str]:
+    """What axe finds wrong with the page as it is."""
+    found = Axe().run(page).response["violations"]
+    return [f"{one['id']}: {[node['target'] for node in one['nodes']]}" for one in found if one["impact"] in ("serious", "critical")]
+
+
+def test_a_model_of_ones_own_is_recognised_asked_and_put_beside_the_shipped_one(app: App, visit: Visit, tmp_path: Path):
+    own = tmp_path / "mine <b>.safetensors"
+    own.write_bytes((ROOT / "poster/weights/posterpp_nano.safetensors").read_bytes())
+    page = visit(app.url)
+    page.locator("button.example").click()
+    answered(page)
+    page.locator("#own button").first.click()
+    page.locator("#own-file input[type=file]").set_input_files(own)
+    expect(page.locator("#own [role=status]")).to_contain_text("posterpp_nano, 8 expressions", timeout=ANSWER_MILLISECONDS)
+    expect(page.locator(".how").first).to_contain_text("(yours)", timeout=ANSWER_MILLISECONDS)
+    assert [path for path in app.uploads.rglob("*") if path.is_file()] == []
+    page.locator("#other input").click()
+    page.get_by_role("option", name="posterpp_nano", exact=True).click()
+    expect(page.locator(".pair .answer")).to_have_count(2, timeout=ANSWER_MILLISECONDS)
+    own_bars, shipped_bars = (page.locator(".bars").nth(n).text_content() for n in (0, 1))
+    assert own_bars == shipped_bars and serious(page) == []
+
+
+def test_a_file_that_is_no_model_gets_a_sentence(app: App, visit: Visit, tmp_path: Path):
+    (tmp_path / "a.pth").write_bytes(b"no model")
+    page = visit(app.url)
+    page.locator("#own button").first.click()
+    page.locator("#own-file input[type=file]").set_input_files(tmp_path / "a.pth")
+    page.locator("#own").get_by_role("alert").wait_for(timeout=ANSWER_MILLISECONDS)
+
+
+def test_a_short_video_becomes_a_timeline(app: App, visit: Visit, tmp_path: Path):
+    """Three seconds of a smiling face, then one of nothing; the limits are said before anything is chosen."""
+    writer = cv2.VideoWriter(str(tmp_path / "clip.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 10, (320, 320))
+    smiling = np.ascontiguousarray(np.asarray(Image.open(ASTRONAUT).convert("RGB"))[0:320, 60:380, ::-1])
+    for number in range(40):
+        writer.write(smiling if number < 30 else np.full_like(smiling, 60))
+    writer.release()
+    page = visit(app.url, dark=True)
+    page.locator("#video button").first.click()
+    expect(page.locator("#video .limits")).to_contain_text("up to 8 MB. The first 15 seconds")
+    page.locator("#video-file input[type=file]").set_input_files(tmp_path / "clip.mp4")
+    page.locator(".timeline svg").wait_for(timeout=ANSWER_MILLISECONDS)
+    expect(page.locator(".timeline p").first).to_contain_text("12 pictures. Strongest: happiness in 75 %, no face in 25 %.")
+    page.locator(".numbers summary").click()
+    assert page.locator(".numbers tbody tr").count() == 12 and page.locator(".numbers td", has_text="no face").count() == 3
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="CSV", exact=True).click()
+    rows = list(csv.DictReader(io.StringIO(Path(waiting.value.path()).read_text())))
+    assert len(rows) == 9 and {row["strongest"] for row in rows} == {"happiness"} and float(rows[3]["seconds"]) == 1.0
+    assert [path for path in app.uploads.rglob("*") if path.is_file()] == [] and serious(page) == []
+
+
+def test_what_is_no_video_gets_a_sentence(app: App, visit: Visit, tmp_path: Path):
+    (tmp_path / "a.mp4").write_bytes(b"no video")
+    page = visit(app.url)
+    page.locator("#video button").first.click()
+    page.locator("#video-file input[type=file]").set_input_files(tmp_path / "a.mp4")
+    page.get_by_role("alert").filter(has_text="not a video").wait_for(timeout=ANSWER_MILLISECONDS)
+
+
+def test_a_tiny_photo_is_shown_large_enough_and_its_face_is_called_small(app: App, visit: Visit, tmp_path: Path):
+    with Image.open(ASTRONAUT) as original:
+        original.resize((96, 96)).save(tmp_path / "tiny.png")
+    page = visit(app.url)
+    give(page, tmp_path / "tiny.png")
+    answered(page)
+    assert page.locator(".stage").bounding_box()["width"] >= 300
+    expect(page.locator(".weak")).to_contain_text("small in the photo")
+
+
+def test_everything_can_be_reached_by_keyboard(app: App, visit: Visit):
+    page = visit(app.url)
+    page.locator("button.example").focus()
+    page.keyboard.press("Enter")
+    answered(page)
+    reached = set()
+    page.locator("header.top a").first.focus()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("(document.activeElement.ariaLabel || document.activeElement.textContent || document.activeElement.type || '').trim()"))
+    assert {"PNG", "CSV", "JSON", "Opacity of the heatmap in percent", "Use it from Python"} <= reached, reached
+    assert any(text.startswith("Short video") for text in reached) and any(text.startswith("Try it with an example") for text in reached)
