@@ -13,7 +13,7 @@ help:
 	@echo "make demo     set up and start the app on http://127.0.0.1:$(PORT) (PORT=...)"
 	@echo "make test     set up and run every test"
 	@echo "make check    lint, format, types"
-	@echo "make bench    speed against the baselines"
+	@echo "make bench    speed against the baselines (DATA=folder with FERPlus: a whole evaluation too)"
 	@echo "make setup    only the set-up"
 	@echo "make clean    remove .venv and what the tools leave behind"
 
@@ -53,7 +53,7 @@ check: $(DEV)
 	@.venv/bin/mypy
 
 bench: $(APP)
-	@exec .venv/bin/python -m eval speed poster/weights/posterpp_nano.safetensors
+	@exec .venv/bin/python -m eval bench $(if $(DATA),--data $(DATA))
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis artifacts

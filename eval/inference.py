@@ -21,6 +21,7 @@ from poster.runtime import prepared as ready
 Progress = Callable[[int, int], None]
 DTYPES = ("float32", "bfloat16", "float16", "tf32")
 CHUNK_BATCHES = 8
+EMBEDDED = 50_000  # embeddings kept at most, evenly spread: the memory of a run stays flat
 WORTH_COMPILING = 512  # images from which a runtime that compiles repays its seconds
 
 
@@ -87,7 +88,10 @@ class Compute:
 
 @dataclass(frozen=True)
 class Outputs:
-    """logits: (N, C) float32, already divided by the contract's temperature; embeddings: (N, D) float32 before the head, or None."""
+    """logits: (N, C) float32, already divided by the contract's temperature; embeddings: float32 before the head, or None.
+
+    Of more than EMBEDDED images only those at every :func:`stride`-th position have their embedding kept.
+    """
 
     logits: NDArray[np.float32]
     embeddings: NDArray[np.float32] | None
@@ -169,19 +173,32 @@ def infer(
         chunk = store.read(index) if store else None
         if chunk is None or len(chunk["logits"]) != stop - start:
             done: list[Arrays] = []
+            finished = start
             for arrays in batches(model, pixels[start:stop], contract, compute):
-                check_finite(arrays["logits"], names[start + sum(len(part["logits"]) for part in done) :])
+                check_finite(arrays["logits"], names[finished : finished + len(arrays["logits"])])  # a slice of all that is left would cost N squared
                 done.append(arrays)
+                finished += len(arrays["logits"])
                 if progress:
-                    progress(start + sum(len(part["logits"]) for part in done), len(pixels))
+                    progress(finished, len(pixels))
             chunk = join(done)
             if store:
                 store.write(index, chunk)
         elif progress:
             progress(stop, len(pixels))
+        if "embeddings" in chunk:
+            chunk["embeddings"] = chunk["embeddings"][-start % stride(len(pixels)) :: stride(len(pixels))]
         parts.append(chunk)
     joined = join(parts)
     return Outputs(joined["logits"], joined.get("embeddings"))
+
+
+def stride(images: int) -> int:
+    """The distance of the images whose embeddings are kept.
+
+    >>> stride(3153), stride(50_000), stride(1_000_000)
+    (1, 1, 20)
+    """
+    return max(1, -(-images // EMBEDDED))
 
 
 def join(parts: list[Arrays]) -> Arrays:

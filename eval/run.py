@@ -21,7 +21,7 @@ from eval.benchmark import Benchmark
 from eval.chunks import ChunkStore
 from eval.diagnose import diagnose
 from eval.duplicates import leak_report
-from eval.inference import Compute, Outputs, ScoringError, infer
+from eval.inference import Compute, Outputs, ScoringError, infer, stride
 from eval.mapping import LabelMap
 from eval.predictions import Predictions
 from eval.probe import probe_contracts
@@ -144,7 +144,7 @@ def evaluate_model(
         contract=dataclasses.asdict(contract),
         warnings=(*data.warnings, *images.notes[len(data.images.notes) :], *labels.warnings()),
         diagnosis=diagnosis,
-        analyses={} if outputs.embeddings is None else geometry(outputs.embeddings, images),
+        analyses={} if outputs.embeddings is None else geometry(outputs.embeddings, images.targets, images.labels),
     )
     predictions.write(out.with_suffix(".parquet"), {"benchmark": benchmark.name, "protocol": benchmark.protocol, "weights_sha256": sha256})
     save(result, sheet, out)
@@ -152,9 +152,10 @@ def evaluate_model(
     return Run(result, sheet, predictions, outputs, images, pixels, model, contract, labels, compute)
 
 
-def geometry(embeddings: NDArray[np.float32], images: ImageSet) -> dict[str, Any]:
-    """The embedding's geometry and its picture; it costs no forward pass."""
-    return {"geometry": class_geometry(embeddings, images.targets, images.labels), "plane": plane(embeddings)}
+def geometry(embeddings: NDArray[np.float32], targets: NDArray[np.int64], labels: tuple[str, ...]) -> dict[str, Any]:
+    """The embedding's geometry and its picture, from the images whose embedding was kept; it costs no forward pass."""
+    kept = targets if len(embeddings) == len(targets) else targets[:: stride(len(targets))]
+    return {"geometry": class_geometry(embeddings, kept, labels), "plane": plane(embeddings)}
 
 
 def identity(sha256: str, fingerprint: str, images: ImageSet, contract: ModelContract, compute: Compute, region: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from eval.metrics import Counts
 
 Interval = tuple[float, float]
+DRAWN = 1 << 20  # images drawn at once by a bootstrap: 16 MB, however many images there are
 
 
 def z_value(level: float = 0.95) -> float:
@@ -59,7 +60,10 @@ def bootstrap_mean(values: NDArray[Any], targets: NDArray[Any], resamples: int =
     totals = np.zeros(resamples)
     for label in np.unique(targets):
         members = np.asarray(values, np.float64)[targets == label]
-        totals += members[rng.integers(0, len(members), size=(resamples, len(members)))].sum(axis=1)
+        step = max(1, DRAWN // len(members))
+        for start in range(0, resamples, step):
+            count = min(step, resamples - start)
+            totals[start : start + count] += members[rng.integers(0, len(members), size=(count, len(members)))].sum(axis=1)
     return percentile_interval(totals / len(targets), level)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from poster.errors import InputError
 
 HINTS = {"float32": "f32", "bfloat16": "bf16"}
+SPLIT = 4  # images a thread from which each thread takes its own share of a batch, instead of all sharing every layer
 
 
 class _Both(nn.Module):
@@ -28,30 +30,54 @@ class _Both(nn.Module):
 
 
 class Compiled:
-    """Call it with images (N, 3, S, S) float32: logits (N, K) and embedding (N, D) or None."""
+    """Call it with images (N, 3, S, S) float32: logits (N, K) and embedding (N, D) or None. Safe to call from several threads."""
 
-    def __init__(self, model: nn.Module, side: int, dtype: str) -> None:
-        # The front end itself, not openvino.convert_model: that one reports its use to the makers.
+    def __init__(self, model: nn.Module, dtype: str) -> None:
+        import openvino
+
+        self._model, self._dtype, self._threads, self._lock = _Both(model).eval(), dtype, torch.get_num_threads(), threading.Lock()
+        self._core = openvino.Core()
+        self._converted: dict[int, tuple[Any, Any]] = {}
+        self._requests: dict[tuple[int, int], list[Any]] = {}
+
+    def __call__(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        streams = self._threads if len(images) >= SPLIT * self._threads else 1
+        parts = [part.contiguous().numpy() for part in images.chunk(streams)]
+        with self._lock:
+            key = images.shape[-1], streams
+            if key not in self._requests:
+                self._requests[key] = self._compile(*key)
+            requests = self._requests[key][: len(parts)]
+            for request, part in zip(requests, parts, strict=True):
+                request.start_async([part], share_inputs=True)
+            for request in requests:
+                request.wait()
+            outputs = [torch.cat([torch.from_numpy(r.get_output_tensor(i).data) for r in requests]) for i in range(len(self._converted[key[0]][0].outputs))]
+        return outputs[0], outputs[1] if len(outputs) > 1 else None
+
+    def _convert(self, side: int) -> tuple[Any, Any]:
+        """The network for any number of images of one size, with what holds its weights; by the front end itself, not openvino.convert_model:
+        that one reports its use to the makers."""
         import openvino
         from openvino.frontend import FrontEndManager
         from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
         with warnings.catch_warnings(), torch.inference_mode():
             warnings.simplefilter("ignore")  # the tracer's: deprecated, and sizes that are constants here
-            traced = torch.jit.trace(_Both(model).eval(), torch.zeros(2, 3, side, side), check_trace=False)
-        decoder = TorchScriptPythonDecoder(traced)  # the front end keeps no reference to it
+            traced = torch.jit.trace(self._model, torch.zeros(2, 3, side, side), check_trace=False)
+        decoder = TorchScriptPythonDecoder(traced)
         front = FrontEndManager().load_by_framework("pytorch")
-        converted = front.convert(front.load(decoder))
-        converted.reshape({converted.inputs[0]: openvino.PartialShape([-1, 3, side, side])})
-        options = {"INFERENCE_PRECISION_HINT": HINTS[dtype], "INFERENCE_NUM_THREADS": torch.get_num_threads(), "NUM_STREAMS": 1}
-        compiled = openvino.Core().compile_model(converted, "CPU", options)
-        actual = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
-        if actual != HINTS[dtype]:
-            raise InputError(f"OpenVINO computes in {actual} on this processor, not in {dtype}; choose the dtype float32")
-        self._request, self._outputs, self._lock = compiled.create_infer_request(), len(compiled.outputs), threading.Lock()
+        network = front.convert(front.load(decoder))
+        network.reshape({network.inputs[0]: openvino.PartialShape([-1, 3, side, side])})
+        return network, decoder
 
-    def __call__(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
-        with self._lock:
-            self._request.infer([images.contiguous().numpy()], share_inputs=True)
-            logits, *embedding = (torch.from_numpy(self._request.get_output_tensor(i).data.copy()) for i in range(self._outputs))
-        return logits, embedding[0] if embedding else None
+    def _compile(self, side: int, streams: int) -> list[Any]:
+        """One request a stream. Threads are not pinned to cores: on a machine that others use too, the pinned ones wait."""
+        if side not in self._converted:
+            self._converted[side] = self._convert(side)
+        options = {"INFERENCE_NUM_THREADS": self._threads, "NUM_STREAMS": streams, "ENABLE_CPU_PINNING": False}
+        compiled = self._core.compile_model(self._converted[side][0], "CPU", {"INFERENCE_PRECISION_HINT": HINTS[self._dtype], **options})
+        actual = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+        if actual != HINTS[self._dtype]:
+            raise InputError(f"OpenVINO computes in {actual} on this processor, not in {self._dtype}; choose the dtype float32")
+        return [compiled.create_infer_request() for _ in range(streams)]

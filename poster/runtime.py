@@ -109,4 +109,4 @@ def _torch(model: nn.Module, name: str, dtype: str, device: str, batch: int) -> 
 def _openvino(model: nn.Module, dtype: str) -> Run:
     from poster.openvino_run import Compiled  # optional
 
-    return Compiled(rewritten(model), model.contract.input_size if hasattr(model, "contract") else model.img_size, dtype)
+    return Compiled(rewritten(model), dtype)

@@ -1,4 +1,4 @@
-"""``python -m eval speed WEIGHTS [WEIGHTS ...] [--device cpu|cuda] [--json]``: what a model costs, several in one run to be compared."""
+"""``python -m eval speed WEIGHTS [WEIGHTS ...] [--device cpu|cuda] [--runtime R] [--dtype D] [--json]``: what models cost, in one run."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import sys
 from typing import Any
 
 from eval import terminal
+from eval.commands.options import add_compute
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("weights", nargs="+", metavar="WEIGHTS", help="checkpoint files; compare only figures of one run")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 ...")
+    add_compute(parser, batch_size=False)
 
 
 def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
@@ -19,7 +20,7 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from eval.speed import BATCHES, measure
     from poster.checkpoint import load_model
 
-    compute = Compute(options.device)
+    compute = Compute(options.device, options.dtype, runtime=options.runtime)
     answers = []
     with terminal.ProgressBar(sys.stderr) as bar:
         for weights in options.weights:
@@ -28,5 +29,5 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     for answer in answers:
         rates = "".join(f"{answer['batches'][str(batch)]['images_per_second']:>16.1f}" for batch in BATCHES)
         lines.append(f"{answer['architecture']:<24}{answer['parameters'] / 1e6:>9.2f}{answer['flops'] / 1e9:>8.2f}{answer['macs'] / 1e9:>8.2f}{rates}")
-    lines.append(f"float32 on {compute.device}, {answers[0]['threads']} threads; medians")
+    lines.append(f"{answers[0]['dtype']} in the runtime {answers[0]['runtime']} on {compute.device}, {answers[0]['threads']} threads; medians")
     return answers[0] if len(answers) == 1 else {"models": answers}, "\n".join(lines)

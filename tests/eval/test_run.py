@@ -11,7 +11,7 @@ from scipy.special import softmax
 from sklearn.metrics import accuracy_score, confusion_matrix
 
 from eval.catalogue import find
-from eval.inference import Compute, ScoringError, batches, infer
+from eval.inference import WORTH_COMPILING, Compute, ScoringError, batches, infer
 from eval.load import Loaded, load
 from eval.mapping import LabelMap
 from eval.result import load as load_result
@@ -154,11 +154,42 @@ def test_autocast_is_close_and_says_so(small_net, sketch, cpu, tmp_path):
         ({"device": "tpu9"}, "not available"),
         ({"device": "cuda:7"}, "not available"),
         ({"batch_size": -1}, "negative"),
+        ({"runtime": "tensorrt"}, "is not one of eager"),
+        ({"runtime": "openvino", "dtype": "float16"}, "offers float32, bfloat16"),
     ],
 )
 def test_impossible_computes(options, sentence):
     with pytest.raises(InputError, match=sentence):
         Compute(**options)
+
+
+def test_the_runtime_is_in_the_result(small_net, sketch, tmp_path):
+    results = {
+        name: evaluate_model(small_net, CONTRACT, SHA, sketch, tmp_path / f"{name}.json", Compute(runtime=name), probe=False)
+        for name in ("eager", "openvino", "bf16", "auto")
+    }
+    said = {name: (run.result.software["runtime"], run.result.dtype) for name, run in results.items()}
+    assert said == {"eager": ("eager", "float32"), "openvino": ("openvino", "float32"), "bf16": ("bf16", "bfloat16"), "auto": ("eager", "float32")}
+    assert "openvino" in results["openvino"].result.software
+    assert (results["openvino"].predictions.predicted == results["eager"].predictions.predicted).all()
+
+
+def test_auto_takes_what_is_fastest_where_the_run_is_long_enough(monkeypatch):
+    monkeypatch.setattr("eval.inference.fastest", lambda dtype: {"float32": "openvino", "bfloat16": "bf16"}[dtype])
+    auto = Compute(runtime="auto")
+    assert auto.settled(WORTH_COMPILING - 1).runtime == "eager" and auto.settled(WORTH_COMPILING).runtime == "openvino"
+    assert Compute(runtime="auto", dtype="bfloat16").settled(WORTH_COMPILING).runtime == "bf16"
+    assert Compute(runtime="eager").settled(10**6).runtime == "eager"
+
+
+def test_of_many_images_only_some_embeddings_are_kept(small_net, cpu, monkeypatch):
+    pixels = np.random.default_rng(0).integers(0, 256, (301, 32, 32), dtype=np.uint8)
+    names = tuple(map(str, range(301)))
+    every = infer(small_net, pixels, CONTRACT, cpu, names)
+    monkeypatch.setattr("eval.inference.EMBEDDED", 100)
+    some = infer(small_net, pixels, CONTRACT, cpu, names)
+    assert len(every.embeddings) == 301 and (some.logits == every.logits).all()
+    assert (some.embeddings == every.embeddings[::4]).all()
 
 
 def test_grey_and_colour_arrays_give_the_same(small_net, cpu):

@@ -23,6 +23,14 @@ def test_a_linear_layer_costs_what_it_costs() -> None:
         assert timing["images_per_second"] == pytest.approx(batch / timing["median_s"])
 
 
+def test_device_runtime_and_precision_are_named() -> None:
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 32 * 32, 7)).eval()
+    model.contract = ModelContract("posterpp_nano", ORDERS["raf-db"], input_size=32)
+    answer = measure(model, Compute(runtime="bf16"))
+    assert (answer["device"], answer["runtime"], answer["dtype"]) == ("cpu", "bf16", "bfloat16")
+    assert answer["software"]["runtime"] == "bf16" and answer["threads"] == torch.get_num_threads()
+
+
 def test_posterpp_needs_more_compute_than_poster_large() -> None:
     """Counted alike, the reverse of what the papers print: 17.2 against 15.7 GFLOPs (two a multiply-add)."""
     from torch.utils.flop_counter import FlopCounterMode
