@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import log10
 from textwrap import wrap
 from typing import Any
 
@@ -53,8 +54,9 @@ def layout(height: int, title: str = "") -> dict[str, Any]:
 
 
 def narrowed(figure: go.Figure, characters: int = 44) -> go.Figure:
-    """The figure for a phone: its title over several short lines."""
+    """The figure for a phone: its titles over several short lines."""
     lines = wrap(figure.layout.title.text or "", characters)
+    figure.for_each_xaxis(lambda axis: axis.update(title={"text": "<br>".join(wrap(axis.title.text or "", 36)), "font": {"size": 12}}))
     figure.update_layout(title={"text": "<br>".join(lines), "font": {"size": 13}}, margin={"t": figure.layout.margin.t + 16 * (len(lines) - 1)})
     return figure
 
@@ -105,6 +107,8 @@ def cost_figure(board: Board, benchmark: str, name: str) -> go.Figure:
     """Accuracy of a benchmark's rows against what they cost (a name of AXES), with the Pareto front of the undisputed ones. Raises ValueError."""
     axis = AXES[name]
     rows = [row for row in rows_of(board, benchmark) if getattr(row, axis.column) is not None]
+    values = [getattr(row, axis.column) / axis.unit for row in rows] or [1.0]
+    room = _room(values, axis.column == "speed")
     figure = go.Figure()
     best, names = front(rows, axis), named(rows, axis)
     if best:
@@ -116,7 +120,8 @@ def cost_figure(board: Board, benchmark: str, name: str) -> go.Figure:
             ends = [row.interval or (row.accuracy, row.accuracy) for row in chosen]
             figure.add_scatter(
                 x=[getattr(row, axis.column) / axis.unit for row in chosen], y=[row.accuracy for row in chosen], name=status,
-                mode="markers+text", text=[f" {row.model}" if row.key in names else "" for row in chosen], textposition="top right",
+                mode="markers+text", text=[f" {row.model} " if row.key in names else "" for row in chosen],
+                textposition=[_side(getattr(row, axis.column) / axis.unit, room, axis) for row in chosen],
                 textfont={"size": 11}, marker={**mark, "line": {"width": 2, "color": mark["color"]}},
                 error_y={
                     "type": "data", "symmetric": False, "thickness": 1, "width": 3, "color": mark["color"],
@@ -126,12 +131,11 @@ def cost_figure(board: Board, benchmark: str, name: str) -> go.Figure:
                 hovertext=[f"{_hover(row)}<br>{getattr(row, axis.column) / axis.unit:,.2f} {axis.words}" for row in chosen],
                 hovertemplate="%{hovertext}<extra></extra>", cliponaxis=False,
             )  # fmt: skip
-    values = [getattr(row, axis.column) / axis.unit for row in rows] or [1.0]
     title = rows_of(board, benchmark)[0].title
     figure.update_layout(
         **layout(HEIGHT, f"{title}: accuracy against {axis.words.split(' (')[0]}"),
         xaxis={
-            **AXIS, "title": {"text": axis.words}, "range": _room(values, axis.column == "speed"), "type": "log" if axis.column == "speed" else "linear",
+            **AXIS, "title": {"text": axis.words}, "range": room, "type": "log" if axis.column == "speed" else "linear",
             **({"dtick": "D2", "tickformat": "~g"} if axis.column == "speed" else {}),
         },
         yaxis={**AXIS, "title": {"text": "accuracy (%)"}, "automargin": True},
@@ -162,10 +166,14 @@ def _steps(best: list[Row], axis: Axis) -> tuple[list[float], list[float]]:
     return x, y
 
 
+def _side(value: float, room: list[float], axis: Axis) -> str:
+    """Where a point's name goes: away from the nearer edge."""
+    place = log10(value) if axis.column == "speed" else value
+    return "top left" if place > (room[0] + room[1]) / 2 else "top right"
+
+
 def _room(values: list[float], logarithmic: bool) -> list[float]:
     """The range of an axis with room for names to the right."""
-    from math import log10
-
     low, high = min(values), max(values)
     if logarithmic:
         return [log10(low) - 0.1, log10(high) + 0.35]

@@ -152,7 +152,7 @@ def problems(records: Sequence[Record]) -> go.Figure:
     figure.update_layout(**{**shared, "margin": {**shared["margin"], "t": 84, "r": 60}}, showlegend=False)
     figure.update_annotations(font={"size": 13, "color": TEXT}, x=0, xanchor="left")
     figure.update_xaxes(**AXIS, range=[0, 1.05])
-    return figure.update_yaxes(automargin=True, autorange="reversed")
+    return figure.update_yaxes(automargin=True, autorange="reversed", showticklabels=len(names) > 1)
 
 
 def centroids(records: Sequence[Record], columns: int) -> go.Figure:

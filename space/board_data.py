@@ -18,8 +18,13 @@ def board_json(board: Board) -> str:
     titles = {row.benchmark: row.title for row in board.rows}
     notes = {name: known.note for name, known in TEST_SETS.items()} | {SELF_TEST: "schematic faces drawn by code: a self-test, no measure of anything else"}
     benchmarks = [{"name": name, "title": titles[name], "note": notes.get(name, "")} for name in board.benchmarks]
-    data = {"benchmarks": benchmarks, "rows": [row_data(row) for row in board.rows], "notes": cost_notes()}
+    data = {"benchmarks": benchmarks, "rows": [lean(row) for row in board.rows], "notes": cost_notes()}
     return json.dumps(data, allow_nan=False, separators=(",", ":"))
+
+
+def lean(row: Row) -> dict[str, Any]:
+    """A row without what is empty or stands with its benchmark: at ten thousand rows that is most of it."""
+    return {name: value for name, value in row_data(row).items() if value not in (None, "") and name != "title"}
 
 
 def cost_notes() -> dict[str, str]:
@@ -58,6 +63,12 @@ def row_data(row: Row) -> dict[str, Any]:
         "f1": shown(row.macro_f1),
         "calibration": shown(row.calibration_error),
         "corrupted": shown(row.corrupted),
+        "deletion": fine(row.deletion_auc),
+        "deletion_low": fine(row.deletion_auc_low),
+        "deletion_high": fine(row.deletion_auc_high),
+        "insertion": fine(row.insertion_auc),
+        "insertion_low": fine(row.insertion_auc_low),
+        "insertion_high": fine(row.insertion_auc_high),
         "architecture": row.architecture,
         "parameters": row.parameters,
         "flops": row.flops,
@@ -66,6 +77,11 @@ def row_data(row: Row) -> dict[str, Any]:
         "submitted_by": row.submitted_by,
         "finished": row.finished[:10],
     }
+
+
+def fine(share: float | None) -> float | None:
+    """A share of 1 to three digits, as fine as the interval of a heatmap's measure deserves."""
+    return None if share is None else round(share, 3)
 
 
 def shown(percent: float | None, status: str = "measured") -> float | None:

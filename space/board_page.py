@@ -61,7 +61,7 @@ def build_board(demo: gr.Blocks, board: BoardCache) -> None:
 
     quiet = {"api_visibility": "private", "show_progress": "hidden", "js": "() => [window.innerWidth]"}
     demo.load(fill, width, [table, figure, nothing], **quiet)
-    table.chosen(follow, width, [figure, nothing], **quiet)
+    table.chosen(follow, width, [figure, nothing], trigger_mode="always_last", **quiet)  # the last of several quick choices is the one that counts
 
 
 def parts(board: Board, benchmark: str, plot: str, compare: Sequence[str], width: float | None) -> tuple[Any, Any]:

@@ -15,17 +15,10 @@ from space.answer_view import message_html
 from space.board_cache import BoardCache
 from space.board_page import NARROW
 from space.expressions import COLOURS
-from space.model_view import details_html, heading_html, rows_html
+from space.model_view import COPIES, details_html, heading_html, rows_html
 from space.snippet import MODEL, snippet
 
 LONGEST_NAME = 64
-COPIES = """
-element.addEventListener("click", (event) => {
-  const button = event.target.closest("button.copy");
-  if (!button) return;
-  navigator.clipboard.writeText(button.parentElement.querySelector("code").textContent).then(() => (button.textContent = "Copied"));
-});
-"""
 
 
 def asked(board: Board, request: gr.Request) -> tuple[str, tuple[Row, ...], Record | None]:

@@ -15,6 +15,19 @@ from leaderboard.record import Record
 from space.board_data import shown
 from space.submission_view import address, facts
 
+# Where the browser lets no page write to the clipboard (plain http from another machine) the text is selected instead.
+COPIES = """
+element.addEventListener("click", (event) => {
+  const button = event.target.closest("button.copy");
+  if (!button) return;
+  const code = button.parentElement.querySelector("code");
+  const copied = navigator.clipboard?.writeText(code.textContent) ?? Promise.reject();
+  copied.then(() => (button.textContent = "Copied"), () => {
+    getSelection().selectAllChildren(code);
+    button.textContent = "Selected";
+  });
+});
+"""
 COPY = '<button type="button" class="copy">Copy</button>'
 
 
@@ -112,6 +125,8 @@ def result_pairs(record: Record, row: Row) -> list[tuple[str, str]]:
         ("Macro F1", score(row.macro_f1)),
         ("Calibration error", score(row.calibration_error)),
         ("Under corruptions", score(row.corrupted)),
+        ("Heatmap deletion", auc(row.deletion_auc, row.deletion_auc_low, row.deletion_auc_high)),
+        ("Heatmap insertion", auc(row.insertion_auc, row.insertion_auc_low, row.insertion_auc_high)),
         ("Training data", record.training_data),
         ("Submitted by", record.submitted_by),
         ("Source", record.source),
@@ -121,6 +136,11 @@ def result_pairs(record: Record, row: Row) -> list[tuple[str, str]]:
         ("Result", record.id),
     ]
     return [pair for pair in pairs if pair[1]]
+
+
+def auc(value: float | None, low: float | None, high: float | None) -> str:
+    """An area under a curve with its interval, "" where there is none."""
+    return "" if value is None else f"{value:.3f} ({low:.3f} to {high:.3f})"
 
 
 def cost_html(row: Row) -> str:

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from html import escape
 from itertools import groupby
 
+import gradio as gr
+
 from eval.benchmark import Benchmark
 from eval.catalogue import CATALOGUE
 from eval.significance import smallest_gap, wilson
 from leaderboard.claims import TEST_SETS
-from space.model_view import code
+from space.model_view import COPIES, code
 from space.submission_view import facts
 from space.text import text
 
@@ -25,7 +27,8 @@ show between two models that disagree on 6 % of the images.</p>
 
 def build_protocols() -> None:
     """All of it is known when the app starts."""
-    text(INTRO + protocols_html(CATALOGUE))
+    text(INTRO)
+    gr.HTML(protocols_html(CATALOGUE), js_on_load=COPIES, apply_default_css=False)
 
 
 def protocols_html(catalogue: Sequence[Benchmark]) -> str:

@@ -10,6 +10,8 @@ const COLUMNS = [
   { id: "f1", title: "Macro F1 (%)", number: true },
   { id: "calibration", title: "Calibration error (%)", number: true, help: "how far confidence and accuracy lie apart; less is better" },
   { id: "corrupted", title: "Under corruptions (%)", number: true, help: "mean accuracy under blur, noise, JPEG, occlusion ... at five severities" },
+  { id: "deletion", title: "Heatmap deletion", number: true, show: (row) => `${row.deletion.toFixed(2)} (${row.deletion_low.toFixed(2)} to ${row.deletion_high.toFixed(2)})`, help: "area under the probability while the heatmap's places are blurred away, 95 % interval; less is better" },
+  { id: "insertion", title: "Heatmap insertion", number: true, show: (row) => `${row.insertion.toFixed(2)} (${row.insertion_low.toFixed(2)} to ${row.insertion_high.toFixed(2)})`, help: "area under the probability while they come back, 95 % interval; more is better" },
   { id: "parameters", title: "Parameters (M)", number: true, show: (row) => (row.parameters / 1e6).toFixed(1), help: "of modules that are called" },
   { id: "flops", title: "GFLOPs", number: true, show: (row) => (row.flops / 1e9).toFixed(2), help: "one image; two operations a multiply-add, counted alike for all" },
   { id: "speed", title: "Speed (POSTER++ = 1)", number: true, show: (row) => row.speed.toFixed(2), help: "images a second, timed in turns on one machine" },
@@ -93,7 +95,11 @@ function load() {
   if (!props.value) return;
   const first = !board.rows.length;
   board = JSON.parse(props.value);
+  const titles = Object.fromEntries(board.benchmarks.map((one) => [one.name, one.title]));
   for (const row of board.rows) {
+    row.title = titles[row.benchmark];
+    for (const name of ["tie", "link", "training", "submitted_by", "weights"]) row[name] ??= ""; // what is empty does not travel
+    for (const name of ["low", "high"]) row[name] ??= null;
     row.text = [row.model, row.title, row.status, row.source, row.training, row.protocol, row.submitted_by].join(" ").toLowerCase();
   }
   sorted.by = null;
@@ -244,8 +250,8 @@ function inOrder(all, sort) {
   return [...all].sort((a, b) => {
     const [x, y] = [a[id], b[id]];
     if (x === y) return 0;
-    if (x === null || x === "") return 1; // unknown goes last either way
-    if (y === null || y === "") return -1;
+    if (x == null || x === "") return 1; // unknown goes last either way
+    if (y == null || y === "") return -1;
     if (id === "tie" && x.length !== y.length) return sign * (x.length - y.length); // after z comes aa
     return sign * (typeof x === "number" ? x - y : String(x).localeCompare(String(y)));
   });
@@ -377,7 +383,7 @@ function comparison() {
   }
   table.append(top);
   for (const one of COLUMNS.filter((other) => other.id !== "model")) {
-    if (chosen.every((row) => row[one.id] === null || row[one.id] === "")) continue;
+    if (chosen.every((row) => row[one.id] == null || row[one.id] === "")) continue;
     const line = make("tr");
     line.append(make("th", one.title, { scope: "row" }));
     for (const row of chosen) line.append(make("td", one.id === "accuracy" ? `${accuracyWords(row)} (${intervalWords(row)})` : words(row, one)));
@@ -395,11 +401,12 @@ const quoted = (value) => {
 
 function exported(button) {
   if (button.dataset.export === "link") {
-    navigator.clipboard.writeText(location.href).then(() => (button.textContent = "Copied"));
+    const copied = navigator.clipboard?.writeText(location.href) ?? Promise.reject(); // browsers offer it to https and one's own machine only
+    copied.then(() => (button.textContent = "Copied"), () => (button.textContent = "Copy it from the address bar"));
     return;
   }
   const names = [...shownColumns().flatMap((one) => (one.id === "accuracy" ? ["accuracy", "low", "high"] : [one.id])), "link"];
-  const data = rows.map((row) => Object.fromEntries(names.map((name) => [name, row[name]])));
+  const data = rows.map((row) => Object.fromEntries(names.map((name) => [name, row[name] ?? null])));
   const csv = () => [names, ...data.map((row) => names.map((name) => row[name]))].map((one) => one.map(quoted).join(",") + "\r\n").join("");
   const text = button.dataset.export === "csv" ? csv() : JSON.stringify(data, null, 2);
   const link = make("a", "", { download: `leaderboard.${button.dataset.export}` });

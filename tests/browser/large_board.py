@@ -14,6 +14,8 @@ from space.board_page import build_board
 from space.settings import Settings, launch_options
 from space.theme import looks
 
+FORMULA = '=HYPERLINK("http://192.0.2.1/","x")'  # as a hostile published file might say; a spreadsheet must not take it for one
+
 
 class Made(BoardCache):
     """A board that is already there."""
@@ -34,7 +36,9 @@ def rows(count: int) -> tuple[Row, ...]:
     for number in range(count):
         name, accuracy = ("first", "second")[number % 2], 95 - 50 * number / count
         interval = interval_of(accuracy, 3000)
-        made.append(Row(f"model {number}", name, name.title(), "standard", accuracy, interval, "claimed", f"source of {number}", "", 3000, "a"))
+        made.append(
+            Row(f"model {number}", name, name.title(), "standard", accuracy, interval, "claimed", f"source of {number}" if number else FORMULA, "", 3000, "a")
+        )
     return tuple(made)
 
 

@@ -52,10 +52,10 @@ def endpoint(app: App, label: str, event: str) -> int:
     return next(one["id"] for one in config["dependencies"] if any(target[0] in ids and target[1] == event for target in one["targets"]))
 
 
-def call(app: App, number: int, data: list[Any]) -> dict[str, Any]:
+def call(app: App, number: int, data: list[Any], event: Any = None) -> dict[str, Any]:
     """Call a handler as the page does, its answer as the page gets it."""
     session = secrets.token_hex(5)
-    status, text = fetch(f"{app.url}/gradio_api/queue/join", {"data": data, "fn_index": number, "session_hash": session, "event_data": None})
+    status, text = fetch(f"{app.url}/gradio_api/queue/join", {"data": data, "fn_index": number, "session_hash": session, "event_data": event})
     if status != 200:
         return {"success": False, "status": status, "output": text}
     with urllib.request.urlopen(f"{app.url}/gradio_api/queue/data?session_hash={session}", timeout=180) as stream:
@@ -106,6 +106,17 @@ def test_a_direct_call_cannot_name_the_job_to_cancel(app: App):
     """The handler knows the job from the server's own note of what was opened; a word of the caller is not looked at."""
     said = call(app, endpoint(app, "Cancel", "click"), ["0123456789ab"])
     assert "There is no job ''" in json.dumps(said).replace("&#x27;", "'"), said
+
+
+@pytest.mark.parametrize("asked", [None, "x", {"name": "../../etc/passwd"}, {"name": "ferplus", "plot": "<script>", "compare": []},
+    {"name": "ferplus", "plot": "confusion", "compare": "x"}, {"name": "ferplus", "plot": "confusion", "compare": [{"a": 1}, 7]}])  # fmt: skip
+def test_a_direct_call_for_a_figure_gets_a_figure_or_nothing(app: App, asked: Any):
+    """The handler that draws looks each word up; what it does not know changes nothing and reaches no file."""
+    config = json.loads(fetch(f"{app.url}/config")[1])
+    number = next(one["id"] for one in config["dependencies"] if any(target[1] == "chosen" for target in one["targets"]))
+    said = call(app, number, [1440], asked)
+    text = json.dumps(said)
+    assert said["success"] and "root:" not in text and "<script>" not in text and "Traceback" not in text
 
 
 @pytest.mark.parametrize("path", ["/monitoring", "/monitoring/summary", "/gradio_api/runs", "/docs", "/redoc", "/gradio_api/runs/anything"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from leaderboard.board import load_board
+from tests.browser.large_board import FORMULA
 from tests.browser.server import App, start, stop
 from tests.sources import ROOT
 
@@ -131,6 +133,8 @@ def test_from_a_row_to_everything_about_the_model(app: App, visit: Visit):
     for words in (record.weights_sha256, "--protocol majority", "@article{mao2023poster++", "48 x 48 pixels, grey"):
         expect(details).to_contain_text(words)
     expect(page.locator("#model-figures .main-svg:visible").first).to_be_visible()
+    details.locator("button.copy").first.click()
+    expect(details.locator("button.copy").first).to_have_text(re.compile("Copied|Selected"))
     page.locator("#model tbody a").last.click()
     expect(details).to_contain_text("--protocol majority-dedup")
     code = page.locator(".snippet code")
@@ -197,8 +201,19 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     stop(running.process)
 
 
+def test_an_export_stays_inert_in_a_spreadsheet(large: App, visit: Visit):
+    page = opened(visit, f"{large.url}/?benchmark=all&q=hyperlink", width=1440)
+    page.locator("summary", has_text="Export").click()
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="CSV", exact=True).click()
+    (row,) = csv.DictReader(io.StringIO(Path(waiting.value.path()).read_text()))
+    assert row["source"] == f"'{FORMULA}" and row["model"] == "model 0"
+
+
 def test_five_thousand_rows_stay_smooth(large: App, visit: Visit):
+    opened(visit, f"{large.url}/?benchmark=all", width=1440)  # the server's first answer
     page = opened(visit, f"{large.url}/?benchmark=all", width=1440)
+    assert page.evaluate("performance.now()") < 10_000, "two seconds on a machine of one's own; tests share theirs"
     expect(page.locator(".count")).to_contain_text("5000 of 5000 rows")
     assert page.locator("#board tbody tr").count() < 200  # only those in sight are in the page
     spent = """(words) => {

@@ -16,13 +16,20 @@ def test_every_row_once_with_its_status_and_source():
     assert len(data["rows"]) == len(board.rows) == len({row["key"] for row in data["rows"]})
     assert [one["name"] for one in data["benchmarks"]] == list(board.benchmarks)
     for row, given in zip(board.rows, data["rows"], strict=True):
-        assert (given["model"], given["benchmark"], given["status"], given["source"], given["link"]) == (
+        assert (given["model"], given["benchmark"], given["status"], given["source"], given.get("link", "")) == (
             row.model,
             row.benchmark,
             row.status,
             row.source,
             row.link,
         )
+
+
+def test_what_is_empty_does_not_travel_and_the_rest_is_what_programs_get():
+    board = load_board()
+    for row, given in zip(board.rows, json.loads(board_json(board))["rows"], strict=True):
+        assert None not in given.values() and "" not in given.values()
+        assert {**dict.fromkeys(row_data(row)), **given} == {name: value if value != "" and name != "title" else None for name, value in row_data(row).items()}
 
 
 def test_published_numbers_as_published_measured_ones_to_a_tenth():
