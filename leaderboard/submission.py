@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import insert, select
+from sqlalchemy.exc import DBAPIError
 
 from leaderboard.accepted import weights_path
 from leaderboard.config import Config
@@ -20,9 +21,9 @@ from leaderboard.fetch import check_size, sha256_of
 from leaderboard.form import Form
 from leaderboard.jobs import LIVE, Queued, enqueue, job_of
 from leaderboard.names import SubmissionError, sentence
-from leaderboard.process import COMMAND, Child, Ended
+from leaderboard.process import BROKEN, COMMAND, Child, Ended
 from leaderboard.quota import check_quota, lock_user
-from leaderboard.store import Store, db_now, jobs, new_id, submissions
+from leaderboard.store import Store, db_now, is_outage, jobs, new_id, submissions
 from poster.checkpoint import Inspection, convert, inspect
 from poster.contract import ModelContract
 
@@ -88,6 +89,22 @@ def prepare(
         return known
     with store.read() as connection:
         check_quota(connection, config, form.submitted_by)  # told now rather than after the dry run; counted exactly when queued
+    try:
+        probe, stored = _try_and_store(config, path, found, contract, say, device, command)
+    except OSError as error:
+        if error.errno not in BROKEN:
+            raise
+        raise SubmissionError(
+            f"This machine cannot store the checkpoint ({error.strerror}), and nothing was queued; make room (`python -m leaderboard doctor` says where), "
+            "then submit it again."
+        ) from error
+    return Prepared(contract, found.contents.sha256, stored, found.identity.parameters, source, probe, tuple(found.identity.warnings))
+
+
+def _try_and_store(
+    config: Config, path: Path, found: Inspection, contract: ModelContract, say: Say, device: str, command: Sequence[str]
+) -> tuple[dict[str, float], str]:
+    """What the dry run measured, and the sha256 of the converted file, which then lies among the stored weights."""
     folder = config.data / "weights"
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
@@ -100,7 +117,7 @@ def prepare(
         probe = dry_run(config, fresh, Path(scratch), device, command)
         stored = sha256_of(fresh)
         fresh.replace(weights_path(config, stored))
-    return Prepared(contract, found.contents.sha256, stored, found.identity.parameters, source, probe, tuple(found.identity.warnings))
+    return probe, stored
 
 
 def _known(store: Store, sha256: str, form: Form) -> list[Queued]:
@@ -132,19 +149,27 @@ def dry_run(config: Config, weights: Path, folder: Path, device: str = "cpu", co
 
 
 def submit(store: Store, config: Config, form: Form, prepared: Prepared) -> list[Queued]:
-    """Store the submission and queue a job for each benchmark, all or nothing. Raises SubmissionError over the quota."""
+    """Store the submission and queue a job for each benchmark, all or nothing.
+
+    Raises SubmissionError over the quota, or when the database does not answer.
+    """
     id = new_id()
     row = {
         "id": id, "name": form.name, "contract": json.dumps(asdict(prepared.contract), sort_keys=True), "weights_sha256": prepared.weights_sha256,
         "stored_sha256": prepared.stored_sha256, "parameters": prepared.parameters, "source": prepared.source, "training_data": form.training_data,
         "epoch_selection": form.epoch_selection, "paper": form.paper, "code": form.code, "submitted_by": form.submitted_by,
     }  # fmt: skip
-    with store.write() as connection:
-        lock_user(connection, form.submitted_by)
-        connection.execute(insert(submissions).values(**row, created=db_now()))
-        queued = [enqueue(connection, config, id, prepared.weights_sha256, one.name, one.protocol, form.submitted_by) for one in form.benchmarks]
-        if not any(one.is_new for one in queued):
-            connection.execute(submissions.delete().where(submissions.c.id == id))
+    try:
+        with store.write() as connection:
+            lock_user(connection, form.submitted_by)
+            connection.execute(insert(submissions).values(**row, created=db_now()))
+            queued = [enqueue(connection, config, id, prepared.weights_sha256, one.name, one.protocol, form.submitted_by) for one in form.benchmarks]
+            if not any(one.is_new for one in queued):
+                connection.execute(submissions.delete().where(submissions.c.id == id))
+    except DBAPIError as error:
+        if not is_outage(error):
+            raise
+        raise SubmissionError("The queue does not answer, so nothing was queued; submit it again in some minutes.") from error
     for one in queued:
         log.info("job %s: %s on %s/%s", one.job.id, "queued" if one.is_new else "there already", one.job.benchmark, one.job.protocol)
     return queued

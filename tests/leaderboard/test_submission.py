@@ -1,10 +1,12 @@
 """From a file to a queued job: every refusal's sentence, the contract confirmed, the dry run, duplicates, quota."""
 
+import errno
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from leaderboard.accepted import load_submission, weights_path
 from leaderboard.fetch import sha256_of
@@ -116,3 +118,26 @@ def test_a_dry_run_that_fails_is_the_submitters_to_mend(config, tmp_path, steeri
 
 def test_a_name_of_a_file_tells_nothing_of_its_folder():
     assert local_source(Path("/home/ann/secret/best <b>.pth")) == "file best__b_.pth"
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(store, config, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("leaderboard.submission.convert", full)
+    with pytest.raises(SubmissionError, match=r"cannot store the checkpoint \(No space left on device\), and nothing was queued"):
+        prepare(store, config, checkpoint(tmp_path / "m.safetensors"), "file m", Form(**FIELDS), command=QUICK)
+    assert count(store, submissions) == 0 and list((config.data / "weights").iterdir()) == []
+
+
+def test_a_database_that_is_away_is_told_and_nothing_is_queued(store, config, tmp_path, monkeypatch):
+    form = Form(**FIELDS)
+    prepared = prepare(store, config, checkpoint(tmp_path / "m.safetensors"), "file m", form, command=QUICK)
+
+    def away(*_):
+        raise OperationalError("INSERT", {}, Exception("database is locked"))
+
+    monkeypatch.setattr("leaderboard.submission.enqueue", away)
+    with pytest.raises(SubmissionError, match="The queue does not answer, so nothing was queued"):
+        submit(store, config, form, prepared)
+    assert count(store, submissions) == 0
