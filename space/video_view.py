@@ -15,7 +15,7 @@ from space.expressions import COLOURS, MEANINGS
 if TYPE_CHECKING:
     from poster.predict import Prediction
 
-WIDTH, HEIGHT, LEFT, BELOW = 720, 250, 64, 32  # of the drawing, and of its scales
+WIDTH, HEIGHT, LEFT, BELOW = 720, 250, 72, 32  # of the drawing, and of its scales
 SHOWN = 0.05  # an expression that never reaches this share gets no line
 NO_FACE = "No face was found in this video; a larger or more frontal face is needed."
 
