@@ -29,9 +29,10 @@ def summary(answer: dict[str, Any]) -> str:
 def about(answer: dict[str, Any]) -> str:
     """Which model, which images."""
     part = {"test": "test part", "validation": "validation part"}[answer["part"]]
+    software = answer["software"]
     return (
         f"{answer['architecture']} (sha256 {answer['weights_sha256'][:12]}) on {answer['num_images']} images of {answer['benchmark']}, {answer['protocol']}, "
-        f"{part}, drawn with seed {answer['seed']}; {answer['steps']} steps."
+        f"{part}, drawn with seed {answer['seed']}; {answer['steps']} steps; probabilities in {software['precision']} ({software['runtime']}), maps in float32."
     )
 
 
@@ -90,7 +91,7 @@ def page(choice: dict[str, Any], test: dict[str, Any]) -> str:
     fills = "; ".join(f"{name}: {what}" for name, what in test["fills"].items())
     baselines = "; ".join(f"*{name}*: {what}" for name, what in test["baselines"].items())
     area = "" if test["landmark_area"] is None else f" The parts cover {100 * test['landmark_area']:.1f} % of the picture, which is what a constant map gets."
-    limit = f"--limit {choice['num_images']}", f"--limit {test['num_images']}"
+    first, second = (_arguments(answer) for answer in (choice, test))
     return f"""# What the heatmaps are worth
 
 {about(test)} The default, `{test["source"]}`, was chosen on {choice["num_images"]} other images (validation part); there {ahead(choice)}
@@ -112,10 +113,11 @@ Against maps that know nothing ({baselines}):
 
 - Pixels are ranked by the map, equal ones in random order. Deletion replaces the first of them by the fill, a share of 1/{test["steps"]} a step;
   insertion starts from the fill and puts them back (Petsiuk et al. 2018). The number is the area under the probability of the class predicted on
-  the whole image, trapezoid rule over the shares 0 to 1. Fills: {fills}. The integrated map starts from a picture as blurred as the first fill; the
-  second fill is neutral.
+  the whole image, trapezoid rule over the shares 0 to 1. Fills: {fills}. The integrated
+  map starts from a picture as blurred as the first fill; the second fill is neutral.
 - Landmark mass: the share of the map inside the convex hulls of brow and eye (left, right), nose and mouth, with a rim of 1/24 of the side. Landmarks:
-  {test["landmarks"]}. The shipped model's landmark stream learned from that very network, so this measure is not independent of it.{area}
+  {test["landmarks"]}. The shipped model's landmark stream learned from that very network, so this measure is not
+  independent of it.{area}
 - Flip: Spearman's correlation of the map with that of the mirrored picture, mirrored back, same class.
 - The maps show what the model reads, not whether it is right, and nothing about what a person feels. They were measured on this model; for other
   checkpoints run the command.
@@ -129,9 +131,9 @@ model's map, mean over {test["randomisation"]["num_images"]} images. A map that 
 
 ## What they look like
 
-Each column a source (all levels, then level 0 to 2 below), for the model's strongest expression on a public-domain photo.
+Columns: {", ".join(test["ahead_of_baselines"])}. Rows: the face, all levels, level 0, 1, 2; the model's strongest expression on a public-domain photo.
 
-![examples](heatmaps.png)
+![examples](heatmaps.jpg)
 
 ## The choice
 
@@ -141,12 +143,20 @@ Each column a source (all levels, then level 0 to 2 below), for the model's stro
 
 ## Again
 
-    python -m eval heatmaps WEIGHTS --benchmark {choice["benchmark"]} --data DIR --part validation {limit[0]} --landmarks FILE --out docs/heatmaps-choice.json
-    python -m eval heatmaps WEIGHTS --benchmark {test["benchmark"]} --data DIR {limit[1]} --landmarks FILE --out docs/heatmaps-test.json
+    python -m eval heatmaps WEIGHTS --benchmark {choice["benchmark"]} --data DIR --part validation {first} --landmarks FILE \\
+        --out docs/heatmaps-choice.json
+    python -m eval heatmaps WEIGHTS --benchmark {test["benchmark"]} --data DIR {second} --landmarks FILE \\
+        --out docs/heatmaps-test.json
     python -m eval heatmaps-page WEIGHTS docs/heatmaps-choice.json docs/heatmaps-test.json --out docs/heatmaps.md
 
 FILE is the state dict of POSTER's landmark network (68 points); without it the landmark mass is left out.
 """
+
+
+def _arguments(answer: dict[str, Any]) -> str:
+    """The settings that repeat a measurement."""
+    checked, precision = answer["randomisation"]["num_images"], answer["software"]["precision"]
+    return f"--limit {answer['num_images']} --steps {answer['steps']} --seed {answer['seed']} --checked {checked} --dtype {precision}"
 
 
 def curves_svg(answer: dict[str, Any]) -> str:
@@ -174,9 +184,9 @@ def curves_svg(answer: dict[str, Any]) -> str:
 
 
 def write_page(choice: dict[str, Any], test: dict[str, Any], examples: np.ndarray, out: Path) -> None:
-    """``out`` (.md), and beside it the curves (.svg) and the examples (H, W, 3) uint8 (.png)."""
+    """``out`` (.md), and beside it the curves (.svg) and the examples (H, W, 3) uint8 (.jpg)."""
     from PIL import Image
 
     out.write_text(page(choice, test))
     out.with_suffix(".svg").write_text(curves_svg(test))
-    Image.fromarray(examples).quantize(128).save(out.with_suffix(".png"), optimize=True)
+    Image.fromarray(examples).save(out.with_suffix(".jpg"), quality=88)

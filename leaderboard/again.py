@@ -46,7 +46,8 @@ def _heatmaps(record: Record, weights: str) -> list[str]:
     line = ["python -m eval heatmaps", shlex.quote(weights), "--benchmark", record.benchmark, "--protocol", record.protocol]
     if record.benchmark != SELF_TEST:
         line.append("--data DIR")
-    return [" ".join([*line, f"--limit {block['num_images']} --steps {block['steps']} --seed {block['seed']}"])]
+    precision = (block.get("software") or {}).get("precision", "float32")
+    return [" ".join([*line, f"--dtype {shlex.quote(str(precision))} --limit {block['num_images']} --steps {block['steps']} --seed {block['seed']}"])]
 
 
 def analyses(record: Record) -> list[str]:

@@ -33,6 +33,10 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
         raise InputError("the measurements are of other weights; name the checkpoint they were made with")
     if (choice["part"], test["part"]) != ("validation", "test"):
         raise InputError("the first file must be measured with --part validation, the second on the test part")
+    if choice["winner"] != test["source"]:
+        raise InputError(
+            f"{choice['winner']} won on the validation part, but the default is {test['source']}; set DEFAULT in poster/attention.py and measure again"
+        )
     write_page(choice, test, examples(Path(options.weights)), Path(options.out))
     return {"page": options.out}, f"{options.out} is written, its pictures beside it"
 

@@ -18,16 +18,19 @@ import poster
 from eval.__main__ import main
 from eval.commands.heatmaps_page import examples
 from eval.heatmaps import baseline, curves
-from eval.heatmaps_page import page, summary, write_page
+from eval.heatmaps_page import curves_svg, page, summary, write_page
 from eval.heatmaps_run import maps_of, measure, probabilities, randomised
 from eval.inference import Compute
+from eval.run import file_sha256
 from leaderboard.evidence import checked_analyses
+from poster.attention import DEFAULT
 from poster.contract import ModelContract
 from poster.face import crop_face, find_faces
 from poster.labels import ORDERS
 from poster.shipped import SHIPPED, model_path
 
 WEIGHTS = model_path(SHIPPED)
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +92,7 @@ def test_the_page_says_what_was_measured(answer: dict[str, Any], tmp_path: Path)
     for name, row in answer["maps"].items():
         assert f"{row['faithfulness']['value']:.3f} [" in text and f">{name}</text>" in (tmp_path / "page.svg").read_text()
     assert (tmp_path / "page.svg").read_text().count("<polyline") == 18
-    assert (tmp_path / "page.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "page.jpg").read_bytes().startswith(b"\xff\xd8")
 
 
 def test_the_shipped_models_default_map_beats_what_knows_nothing() -> None:
@@ -147,3 +150,14 @@ def test_the_examples_show_every_source_at_every_level() -> None:
     assert sheet.shape == (5 * 150, 6 * 150, 3)
     tiles = sheet.reshape(5, 150, 6, 150, 3).swapaxes(1, 2).reshape(30, -1)
     assert len({tile.tobytes() for tile in tiles}) == 25  # the six photos are one
+
+
+def test_the_committed_page_is_what_the_committed_measurements_give() -> None:
+    """And the default is what won on the part it was chosen on, with the shipped weights."""
+    choice, test = (json.loads((DOCS / f"heatmaps-{part}.json").read_text()) for part in ("choice", "test"))
+    assert (DOCS / "heatmaps.md").read_text() == page(choice, test)
+    assert (DOCS / "heatmaps.svg").read_text() == curves_svg(test)
+    assert choice["winner"] == test["source"] == DEFAULT and (choice["part"], test["part"]) == ("validation", "test")
+    assert {choice["weights_sha256"], test["weights_sha256"]} == {file_sha256(WEIGHTS)}
+    stored = json.loads((DOCS.parent / "leaderboard/results/posterpp_nano-ferplus-majority.json").read_text())
+    assert stored["analyses"]["heatmaps"] == test

@@ -42,13 +42,14 @@ def test_a_hub_submission_is_fetched_at_its_commit_checked_converted_and_scored(
 
 
 def test_heatmaps_are_measured_again_on_the_same_images():
-    last = commands(made(source="file net.pth", analyses={"heatmaps": {"num_images": 120, "steps": 10, "seed": 3}}))[-1]
+    last = commands(made(source="file net.pth", analyses={"heatmaps": {"num_images": 120, "steps": 10, "seed": 3, "software": {"precision": "bfloat16"}}}))[-1]
     parser = Parser()
     heatmaps.add_arguments(parser)
     words = shlex.split(last)
     assert words[:4] == ["python", "-m", "eval", "heatmaps"]
     given = parser.parse_args(words[4:])
     assert (given.weights, given.benchmark, given.data, given.limit, given.steps, given.seed) == ("net.pth", "ferplus", "DIR", 120, 10, 3)
+    assert given.dtype == "bfloat16"
     assert len(commands(made(analyses={"heatmaps": {"num_images": "all"}}))) == len(commands(made()))
 
 
