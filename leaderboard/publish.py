@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx2
 from huggingface_hub import CommitOperationAdd, HfApi, hf_hub_download
@@ -49,6 +50,14 @@ class Restored:
     skipped: int
 
 
+@dataclass(frozen=True)
+class Listed:
+    """A file of the data set. size: bytes. commit: that brought it, as far as the Hub tells; what is published never changes afterwards."""
+
+    size: int
+    commit: str
+
+
 class Dataset:
     """The data set that results are published to. The token goes to it alone and is never logged."""
 
@@ -76,13 +85,14 @@ class Dataset:
         found = patiently(lambda: self.api.get_paths_info(self.repo, paths, revision=commit, repo_type="dataset"))
         return {file.path: file.blob_id for file in found if isinstance(file, RepoFile)}
 
-    def files(self, commit: str) -> dict[str, int]:
-        """path -> bytes of every file under results/."""
+    def files(self, commit: str) -> dict[str, Listed]:
+        """What lies under results/ at a commit, by its path."""
+        folder: dict[str, Any] = {"recursive": True, "expand": True, "revision": commit, "repo_type": "dataset"}
         try:
-            tree = patiently(lambda: list(self.api.list_repo_tree(self.repo, "results", recursive=True, revision=commit, repo_type="dataset")))
+            tree = patiently(lambda: list(self.api.list_repo_tree(self.repo, "results", **folder)))
         except RemoteEntryNotFoundError:
             return {}
-        return {file.path: file.size for file in tree if isinstance(file, RepoFile)}
+        return {file.path: Listed(file.size, file.last_commit.oid if file.last_commit else commit) for file in tree if isinstance(file, RepoFile)}
 
     def commit(self, files: dict[str, bytes], parent: str, message: str) -> str:
         """Add the files on top of ``parent``; the new commit. Raises HfHubHTTPError with 409 or 412 when main has moved."""
@@ -178,16 +188,16 @@ def restore(store: Store, config: Config, token: str | None) -> Restored:
     return Restored(outcome["restored"], outcome["present"], outcome["skipped"])
 
 
-def _restore_one(store: Store, config: Config, dataset: Dataset, files: dict[str, int], path: str, commit: str, scratch: Path) -> str:
+def _restore_one(store: Store, config: Config, dataset: Dataset, files: dict[str, Listed], path: str, commit: str, scratch: Path) -> str:
     """ "restored" or "skipped"; raises DBAPIError only where the database is away."""
     try:
         if not PLACE.fullmatch(path):  # before anything is written under that name
             raise ValueError("a result lies at results/BENCHMARK/ID.json")
-        if files[path] > MAX_RECORD_BYTES:
-            raise ValueError(f"it has {files[path]} bytes; a result has at most {MAX_RECORD_BYTES}")
+        if files[path].size > MAX_RECORD_BYTES:
+            raise ValueError(f"it has {files[path].size} bytes; a result has at most {MAX_RECORD_BYTES}")
         published = parse(path, dataset.read(path, commit, scratch).read_bytes())
         with store.write() as connection:
-            restore_row(connection, published, commit)
+            restore_row(connection, published, files[path].commit)
     except ValueError as error:
         return _skipped(path, str(error))
     except DBAPIError as error:
@@ -198,15 +208,15 @@ def _restore_one(store: Store, config: Config, dataset: Dataset, files: dict[str
     return "restored"
 
 
-def _restore_predictions(config: Config, dataset: Dataset, files: dict[str, int], published: Published, commit: str, scratch: Path) -> None:
+def _restore_predictions(config: Config, dataset: Dataset, files: dict[str, Listed], published: Published, commit: str, scratch: Path) -> None:
     path = f"{published.path}.parquet"
     if not published.record.predictions or path not in files:
         return
     kept = config.data / "predictions" / f"{published.record.id}.parquet"
     kept.parent.mkdir(parents=True, exist_ok=True)
     try:
-        if files[path] > MAX_PREDICTIONS_BYTES:
-            raise ValueError(f"it has {files[path]} bytes")
+        if files[path].size > MAX_PREDICTIONS_BYTES:
+            raise ValueError(f"it has {files[path].size} bytes")
         fetched = dataset.read(path, commit, scratch)
         check_predictions(fetched, published.record)
         kept.with_suffix(".part").write_bytes(fetched.read_bytes())

@@ -176,6 +176,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _tree(self, name: str, repo: Repo, commit: tuple[str, dict[str, bytes]], rest: str, body: bytes) -> Any:
         files = [self._entry(path, content) for path, content in commit[1].items() if not rest or path.startswith(rest + "/")]
+        if "expand=True" in self.path or "expand=true" in self.path:
+            for file in files:
+                first = next(oid for oid, tree in repo.commits if file["path"] in tree)
+                file["lastCommit"] = {"id": first, "title": "results", "date": "2026-01-02T03:04:05.000Z"}
         if rest and not files:
             return lambda: self._json(404, {"error": "no folder"}, {"X-Error-Code": "EntryNotFound"})
         return lambda: self._json(200, files)
