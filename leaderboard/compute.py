@@ -59,7 +59,7 @@ def load_costs(path: Path = COMPUTE_FILE) -> Costs:
         name: Cost(name, one["parameters"], one["flops"], one["macs"], {int(batch): ratio for batch, ratio in one["speed"].items()})
         for name, one in data["architectures"].items()
     }
-    setting = f"{data['device']}, {data['dtype']}, {data['threads']} threads"
+    setting = f"{data['device']}, {data['dtype']}, {data['threads']} {'thread' if data['threads'] == 1 else 'threads'}"
     return Costs(costs, setting, max(data["batches"]))
 
 
