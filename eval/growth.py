@@ -19,7 +19,8 @@ WIDTH, HEIGHT, LEFT, TOP = 330, 200, 56, 28
 
 @dataclass(frozen=True)
 class Point:
-    """seconds: of inference, chunks on the disk and all scores with intervals; mebibytes: the most memory that is the process's own, above that before."""
+    """seconds: of the processor, for inference, chunks on the disk and all scores with intervals. mebibytes: the most memory that is the
+    process's own, above what it had before."""
 
     images: int
     seconds: float
@@ -75,10 +76,10 @@ def _child(count: int) -> None:
         before = _own_memory()
         watcher = threading.Thread(target=watch)
         watcher.start()
-        start = time.perf_counter()
+        start = time.process_time()
         outputs = infer(model, pixels, contract, compute, names, ChunkStore(Path(folder) / "partial", {"count": count}))
         score(Predictions(labels, names, targets, softmax(outputs.logits)))
-        seconds = time.perf_counter() - start
+        seconds = time.process_time() - start
         done.set()
         watcher.join()
     print(seconds, max(0.0, highest[0] - before))  # noqa: T201  read by measure()
@@ -97,7 +98,7 @@ def drawing(points: list[Point]) -> str:
         '<title>Time and memory of an evaluation against its number of images</title><rect width="100%" height="100%" fill="#ffffff"/>',
     ]
     x = np.log10([point.images for point in points])
-    panels = (("seconds", [point.seconds for point in points], "#0072b2"), ("own memory, MiB", [point.mebibytes for point in points], "#d55e00"))
+    panels = (("processor seconds", [point.seconds for point in points], "#0072b2"), ("own memory, MiB", [point.mebibytes for point in points], "#d55e00"))
     for panel, (title, values, colour) in enumerate(panels):
         x0 = LEFT + panel * (WIDTH + LEFT + 10)
         logs = np.log10(np.maximum(values, 0.01))
