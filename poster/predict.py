@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 
 from poster.attention import heatmap
 from poster.errors import CheckpointError
 from poster.face import CropBox, Face, crop_face, find_faces
+from poster.fastest import fastest, setting
 from poster.preprocess import to_input
 from poster.quality import norm_quality, problems, quality
-from poster.runtime import both
+from poster.runtime import RUNTIMES, Run, prepared
 
 AT_ONCE = 16  # faces at the model at once; bounds the memory of a heatmap's gradients
 
@@ -96,7 +97,7 @@ def _predict_faces(
     crops = [crop_face(rgb, face, 0.0 if face.detector == "none" else contract.crop, contract.input_size) for rgb, face in some]
     images = to_input(np.stack([crop for crop, _ in crops]), contract)
     with torch.inference_mode():
-        logits, embedding = both(model, images)
+        logits, embedding = _ready(model)(images)
         probabilities = (logits.double() / contract.temperature).softmax(dim=1).numpy()
         by_norm = None if embedding is None else norm_quality(model, embedding)
     chosen = probabilities.argmax(axis=1) if explain is None else np.full(len(some), contract.labels.index(explain))
@@ -109,6 +110,21 @@ def _predict_faces(
         score, measure = (quality(crop, side), "picture") if by_norm is None else (float(by_norm[index]), "embedding norm")
         predictions.append(Prediction(face.box, face.landmarks, contract.labels, row, score, own, where, measure, problems(crop, side, face)))
     return predictions
+
+
+def _ready(model: nn.Module) -> Run:
+    """The model as FER_RUNTIME says, in that runtime's usual precision; with auto the fastest in float32, if that was ever measured here."""
+    chosen = setting()
+    name = fastest(measure=False) if chosen == "auto" else chosen
+    if name != "cuda":
+        return prepared(model, name, RUNTIMES[name][0])
+    on_gpu = prepared(model, name, device="cuda")
+
+    def run(images: Tensor) -> tuple[Tensor, Tensor | None]:
+        logits, embedding = on_gpu(images.cuda())
+        return logits.cpu(), None if embedding is None else embedding.cpu()
+
+    return run
 
 
 def over_photo(predictions: tuple[Prediction, ...], source: str, width: int, height: int) -> np.ndarray:

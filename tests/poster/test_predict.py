@@ -15,6 +15,7 @@ from skimage.data import astronaut
 import poster
 from poster.__main__ import main
 from poster.contract import ModelContract
+from poster.errors import InputError
 from poster.face import Face, crop_face, find_faces
 from poster.labels import ORDERS
 from poster.overlay import blend, draw_boxes, draw_landmarks
@@ -196,3 +197,15 @@ def test_photos_together_get_what_each_gets_alone(model: torch.nn.Module, monkey
         for alone, one in zip(predict(model, rgb, some, ("features",)), found, strict=True):
             assert one.box == alone.box and one.probabilities == pytest.approx(alone.probabilities, abs=1e-6)
             np.testing.assert_allclose(one.heatmaps["features"], alone.heatmaps["features"], atol=1e-4)
+
+
+def test_the_page_runs_the_model_as_the_setting_says(model: torch.nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    face = whole_picture(astronaut())
+    shares = {}
+    for runtime in ("eager", "bf16"):
+        monkeypatch.setenv("FER_RUNTIME", runtime)
+        shares[runtime] = np.array(predict(model, astronaut(), (face,))[0].probabilities)
+    assert 0 < np.abs(shares["eager"] - shares["bf16"]).max() < 0.02  # really another precision, and near
+    monkeypatch.setenv("FER_RUNTIME", "quick")
+    with pytest.raises(InputError, match="FER_RUNTIME is 'quick'"):
+        predict(model, astronaut(), (face,))
