@@ -16,7 +16,7 @@ import poster
 from eval.inference import Compute, placed
 from eval.speed import count_flops, once
 from poster.fastest import machine
-from poster.runtime import RUNTIMES, Run, both, has_openvino
+from poster.runtime import RUNTIMES, Run, both
 
 ROUNDS, PEAK_ROUNDS = 5, 10
 BUDGET = 400.0  # seconds for the networks; what does not fit is measured in fewer rounds, at least one
@@ -88,7 +88,7 @@ def peaks() -> dict[str, float]:
 
 def contenders() -> list[Compute]:
     """Every runtime of this CPU in its own precisions; what eager offers by autocast, bf16 does with less work."""
-    names = [name for name in RUNTIMES if name != "cuda" and (name != "openvino" or has_openvino())]
+    names = [name for name in RUNTIMES if name != "cuda"]
     return [Compute(runtime=name, dtype=dtype) for name in names for dtype in RUNTIMES[name] if name != "eager" or dtype == "float32"]
 
 

@@ -7,13 +7,12 @@ import logging
 import os
 import platform
 import time
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
 
 from poster.data.memo import cache_dir, write_atomically
-from poster.runtime import RUNTIMES, Run, RuntimeChoiceError, has_openvino, prepared
+from poster.runtime import RUNTIMES, Run, RuntimeChoiceError, prepared
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +27,7 @@ def machine() -> str:
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     processor = names[0] if names else platform.processor()
     parts = (processor, torch.backends.cpu.get_cpu_capability(), os.cpu_count(), torch.get_num_threads(), f"torch {torch.__version__}")
-    return ", ".join(map(str, (*parts, f"openvino {version('openvino')}" if has_openvino() else "no openvino")))
+    return ", ".join(map(str, parts))
 
 
 def setting() -> str:
@@ -44,7 +43,7 @@ def fastest(dtype: str = "float32", measure: bool = True) -> str:
 
     measure: False takes the first of them, eager or bf16, where nothing is known yet.
     """
-    names = [name for name, offered in RUNTIMES.items() if name != "cuda" and dtype in offered and (name != "openvino" or has_openvino())]
+    names = [name for name, offered in RUNTIMES.items() if name != "cuda" and dtype in offered]
     if len(names) == 1:
         return names[0]
     path, here = cache_dir() / "runtime.json", machine()

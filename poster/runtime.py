@@ -1,11 +1,9 @@
-"""How a model runs: eager, bf16, openvino or cuda behind one call. Which of them is the fastest here: see poster/fastest.py."""
+"""How a model runs: eager, bf16 or cuda behind one call. Which of them is the fastest here: see poster/fastest.py."""
 
 from __future__ import annotations
 
-import importlib.util
 import threading
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -19,7 +17,6 @@ from poster.rewrite import rewritten
 RUNTIMES = {
     "eager": ("float32", "bfloat16", "float16"),
     "bf16": ("bfloat16",),
-    "openvino": ("float32", "bfloat16"),
     "cuda": ("float32", "tf32", "bfloat16", "float16"),
 }
 Run = Callable[[Tensor], tuple[Tensor, Tensor | None]]
@@ -35,20 +32,13 @@ def check(name: str, dtype: str) -> None:
         raise RuntimeChoiceError(f"the runtime {name!r} is not one of {', '.join(RUNTIMES)}, auto")
     if dtype not in RUNTIMES[name]:
         raise RuntimeChoiceError(f"the runtime {name} does not compute in {dtype!r}; it offers {', '.join(RUNTIMES[name])}")
-    if name == "openvino" and not has_openvino():
-        raise RuntimeChoiceError("the runtime openvino is not installed; install it with: pip install -r requirements.txt, or choose eager")
     if name == "cuda" and not torch.cuda.is_available():
-        raise RuntimeChoiceError("the runtime cuda needs an NVIDIA GPU and a CUDA build of torch, absent here; choose eager or openvino")
-
-
-def has_openvino() -> bool:
-    """Whether OpenVINO is installed; nothing is imported."""
-    return importlib.util.find_spec("openvino") is not None
+        raise RuntimeChoiceError("the runtime cuda needs an NVIDIA GPU and a CUDA build of torch, absent here; choose eager")
 
 
 def described(name: str, dtype: str) -> dict[str, str]:
-    """Runtime, precision and the version behind it, for a result."""
-    return {"runtime": name, "precision": dtype} | ({"openvino": version("openvino")} if name == "openvino" else {})
+    """Runtime and precision, for a result."""
+    return {"runtime": name, "precision": dtype}
 
 
 _ready: WeakKeyDictionary[nn.Module, dict[tuple[Any, ...], Run]] = WeakKeyDictionary()
@@ -69,7 +59,7 @@ def prepared(model: nn.Module, name: str = "eager", dtype: str = "float32", devi
         if key not in known:
             for old in [other for other in known if other[-1] != weights]:
                 del known[old]
-            known[key] = _openvino(model, dtype) if name == "openvino" else _torch(model, name, dtype, device, batch)
+            known[key] = _torch(model, name, dtype, device, batch)
         return known[key]
 
 
@@ -104,9 +94,3 @@ def _torch(model: nn.Module, name: str, dtype: str, device: str, batch: int) -> 
 
         return Graphed(call, place, batch)
     return call
-
-
-def _openvino(model: nn.Module, dtype: str) -> Run:
-    from poster.openvino_run import Compiled  # optional
-
-    return Compiled(rewritten(model), dtype)

@@ -18,6 +18,6 @@ def add_compute(parser: argparse.ArgumentParser, batch_size: bool = True) -> Non
     """Where and how a model runs."""
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 ...")
     parser.add_argument("--dtype", default="float32", help="float32, or bfloat16 or float16; tf32 on a GPU")
-    parser.add_argument("--runtime", default="auto", help="eager, bf16, openvino, cuda, or auto: the fastest here for the dtype, measured once")
+    parser.add_argument("--runtime", default="auto", help="eager, bf16, cuda, or auto: the fastest here for the dtype, measured once")
     if batch_size:
         parser.add_argument("--batch-size", type=int, default=0, help="images a batch (default: 32 on the CPU, 256 on a GPU)")
