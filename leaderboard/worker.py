@@ -192,7 +192,7 @@ class Worker:
         try:
             forget_weights(self.store, self.config, submission.stored_sha256)
         except (DBAPIError, OSError) as error:
-            log.warning("the weights of submission %s stay for now: %s", submission.id, type(error).__name__)
+            log.warning("the weights of submission %s could not be removed yet: %s", submission.id, type(error).__name__)
         if self.after_result:
             self.after_result()
 
