@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from leaderboard.config import Config
 from leaderboard.kept import evaluated_models
@@ -13,6 +14,7 @@ from space.behind import start_behind
 from space.board_cache import BoardCache
 from space.board_page import build_board
 from space.engine import Engine
+from space.gone import GoneUploads
 from space.model_page import build_model
 from space.protocols_page import build_protocols
 from space.settings import UPLOAD_AGE, UPLOAD_CHECK, Settings, launch_options, queue_options
@@ -69,7 +71,8 @@ def serve(settings: Settings, config: Config) -> None:
     store = open_store(config.url)
     engine = Engine(settings.model, lambda: evaluated_models(store, config))
     demo = build(settings, config, store, engine)
-    demo.launch(prevent_thread_lock=True, **launch_options(settings, config), **looks())
+    app = {"middleware": [Middleware(GoneUploads)]}
+    demo.launch(prevent_thread_lock=True, app_kwargs=app, **launch_options(settings, config), **looks())
     print(f"Open http://{'127.0.0.1' if settings.host == '0.0.0.0' else settings.host}:{settings.port}", flush=True)  # noqa: T201, S104
     start_behind(settings, config, store, engine)
     demo.block_thread()

@@ -15,7 +15,7 @@ import pytest
 import skimage.data
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.server import ANSWER_MILLISECONDS, App
 from tests.sources import ROOT
@@ -138,6 +138,23 @@ def test_no_face_gets_a_sentence_and_the_whole_picture_on_request(app: App, visi
     answered(page)
     expect(page.locator(".face .which")).to_contain_text("Whole picture")
     expect(page.get_by_role("button", name="Classify the whole picture")).to_be_hidden()
+
+
+def test_a_preview_that_comes_after_the_photo_is_gone_is_no_error(app: App, visit: Visit):
+    page = visit(app.url)
+    late = []
+
+    def hold(route: Route) -> None:
+        """The preview's request is let through once the answer is there, and with it the photo gone."""
+        late.append(route)
+
+    page.route("**/gradio_api/file=**", hold)
+    give(page, ASTRONAUT)
+    answered(page)
+    assert late
+    with page.expect_response("**/gradio_api/file=**") as came:
+        late[0].continue_()
+    assert came.value.status == 204  # the fixture sees to it that the console stays quiet
 
 
 def test_downloads_say_what_the_page_says(app: App, visit: Visit):
