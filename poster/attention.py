@@ -29,6 +29,7 @@ from poster.poster_v2 import PosterV2
 DEFAULT = "integrated"
 SOURCES = ("integrated", "features", "landmarks", "attention", "relevance", "steering")
 POINTS = 4  # pictures between the blurred and the whole one; 8 measure no better
+TOGETHER = 16  # of these pictures in one pass; few large passes cost a fraction of many small ones, and this bounds their memory
 PATH_BLUR = 1 / 8  # of the side: the standard deviation of the blurred picture, which has a face's outline and no expression
 PIXEL_BLUR = 1 / 32  # of the side: what single pixels say is noisy, what patches of some pixels say is not
 AGAINST = 0.02  # the part of a heatmap's scale below which values speak against the class, in their order
@@ -99,15 +100,15 @@ def _positive(seen: list[Tensor], gradients: list[Tensor]) -> list[Tensor]:
 
 def _integrated(model: nn.Module, images: Tensor, targets: Tensor) -> list[Tensor]:
     """Pixels, then the image stream's two finer maps: what changed from the blurred picture times the mean gradient on the way, signed."""
-    taps, side = image_maps(model), images.shape[-1]
+    taps, side, n = image_maps(model), images.shape[-1], len(images)
     start = rules.blurred(images, PATH_BLUR * side)
-    ends, begins = values(model, images, taps), values(model, start, taps)
-    sums = [torch.zeros_like(value) for value in ends]
-    for point in range(POINTS):
-        way = (point + 0.5) / POINTS
-        _, gradients = values_and_gradients(model, start.lerp(images, way), targets, taps)
-        sums = [total + gradient / POINTS for total, gradient in zip(sums, gradients, strict=True)]
-    *maps, pixels = [rules.gradient_times_value(end - begin, mean) for end, begin, mean in zip(ends, begins, sums, strict=True)]
+    changes = [both[:n] - both[n:] for both in values(model, torch.cat([images, start]), taps)]
+    sums = [torch.zeros_like(change) for change in changes]
+    for ways in ((torch.arange(POINTS) + 0.5) / POINTS).split(max(1, TOGETHER // n)):
+        path = torch.cat([start.lerp(images, float(way)) for way in ways])
+        _, gradients = values_and_gradients(model, path, targets.repeat(len(ways)), taps)
+        sums = [total + gradient.unflatten(0, (len(ways), n)).sum(dim=0) / POINTS for total, gradient in zip(sums, gradients, strict=True)]
+    *maps, pixels = [rules.gradient_times_value(change, mean) for change, mean in zip(changes, sums, strict=True)]
     return [rules.blurred(pixels[:, None], PIXEL_BLUR * side)[:, 0], *maps[:2]]
 
 

@@ -161,7 +161,7 @@ def _cut(answer: Answer, face: Prediction) -> np.ndarray:
 def _heat(values: np.ndarray) -> str:
     """Strong places opaque, weak ones clear; the page multiplies this by the opacity chosen."""
     alpha = (255 * np.clip(values, 0, 1) ** 0.7).round().astype(np.uint8)
-    return _encoded(Image.fromarray(np.dstack([colour(values), alpha])), "webp", quality=80)
+    return _encoded(Image.fromarray(np.dstack([colour(values), alpha])), "png", compress_level=1)  # an eighth of WebP's time, 24 KB instead of 5
 
 
 def _jpeg(rgb: np.ndarray) -> str:
