@@ -63,13 +63,14 @@ def train(model: nn.Module, contract: ModelContract, data: TrainingData, recipe:
         _cut(out / LOG, start)
         log.info("resuming after epoch %d", start)
     prepared, optimizer = accelerator.prepare(learner, optimizer)
+    stepped = torch.compile(prepared) if recipe.compile else prepared
     finished = average.module if average is not None else model
     for epoch in range(start, recipe.epochs):
         if recipe.patience and epoch - best_epoch >= recipe.patience:
             log.info("no better validation loss since epoch %d; stopping early", best_epoch)
             break
         began = time.perf_counter()
-        row = _epoch(epoch, accelerator, prepared, learner, average, optimizer, contract, data, recipe)
+        row = _epoch(epoch, accelerator, stepped, learner, average, optimizer, contract, data, recipe)
         logits = predict(finished, data.images[data.validation], contract)
         row |= scores(logits, data.labels[data.validation])
         row["seconds"] = time.perf_counter() - began

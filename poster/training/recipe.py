@@ -86,7 +86,9 @@ class Recipe:
     -class_balance; 0 is plain shuffling, 1 the inverse-frequency sampler of both repositories. ramp_epochs: over which the augmentation grows
     from none to its full strength; at full strength from the start, the first epochs learn nearly nothing. auxiliary: weight of a second
     loss on the image stream alone; without it the signal has to find its way through the fusion first. freeze_landmarks: the landmark stream keeps
-    what it was taught. patience: epochs without a better validation loss before the run stops, 0 for never. steps: of one epoch, 0 for
+    what it was taught. compile: through torch.compile, which needs a C++ compiler and minutes at the start. patience: epochs without a better
+    validation loss before the run stops, 0 for never. rare: times the log of each class's share of the training votes is taken off the
+    finished linear head's bias, so that rare classes are named more often (logit adjustment, Menon et al. 2021). steps: of one epoch, 0 for
     all pictures once. landmark_*: the lesson in which a narrow landmark stream learns 68 points from a teacher.
     """
 
@@ -117,8 +119,10 @@ class Recipe:
     auxiliary: float = 0.5
     freeze_landmarks: bool = True
     patience: int = 0
+    rare: float = 0.0
     seed: int = 1
     bf16: bool = True
+    compile: bool = False
     landmark_epochs: int = 6
     landmark_lr: float = 2e-3
     landmark_pictures: int = 6000

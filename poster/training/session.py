@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 
@@ -18,18 +19,27 @@ from poster.training import loop
 from poster.training.curve import confusion_picture
 from poster.training.data import TrainingData, load
 from poster.training.recipe import Recipe
-from poster.training.start import build
+from poster.training.start import build, trained
 from poster.training.validate import confusion, fit_temperature, predict, scores
 
 log = logging.getLogger(__name__)
 START = "start.pt"
 
 
-def train(recipe: Recipe, data_dir: Path, out: Path, resume: bool = False, teacher: Path | None = None, backbone: Path | None = None) -> dict[str, Any]:
+def train(
+    recipe: Recipe,
+    data_dir: Path,
+    out: Path,
+    resume: bool = False,
+    teacher: Path | None = None,
+    backbone: Path | None = None,
+    start: str | None = None,
+) -> dict[str, Any]:
     """Run ``recipe`` on the data in ``data_dir``; returns the file written and its validation scores.
 
     ``out`` holds the recipe as run, the log, pictures of curve and confusion matrix, checkpoints, and ``model.safetensors`` with its contract.
-    Raises InputError where data, teacher or recipe do not fit, or ``out`` already holds a run that is not resumed.
+    start: a trained model to go on from, instead of random weights. Raises InputError where data, teacher, start or recipe do not fit, or
+    ``out`` already holds a run that is not resumed.
     """
     if (out / loop.LAST).is_file() and not resume:
         raise InputError(f"{out} already holds a run; go on with --resume, or give another --out")
@@ -39,17 +49,29 @@ def train(recipe: Recipe, data_dir: Path, out: Path, resume: bool = False, teach
     data = load(recipe, data_dir)
     out.mkdir(parents=True, exist_ok=True)
     log.info("%d training pictures, %d for validation (%s)", len(data.train), len(data.validation), data.split)
-    start = out / START
-    if resume and start.is_file():
+    begun = out / START
+    if resume and begun.is_file():
         model = build(recipe, data.images[:0], None, None)
-        model.load_state_dict(torch.load(start, map_location="cpu", weights_only=True))
+        model.load_state_dict(torch.load(begun, map_location="cpu", weights_only=True))
     else:
-        model = build(recipe, data.images[data.train[: recipe.landmark_pictures]], teacher, backbone)
-        torch.save(model.state_dict(), start)
+        model = build(recipe, data.images[data.train[: recipe.landmark_pictures]], teacher, backbone) if start is None else trained(recipe, start)
+        torch.save(model.state_dict(), begun)
     loop.save_recipe(recipe, out / "recipe.json")
     contract = recipe.contract.replace(head=recipe.head.kind)
     model.load_state_dict(loop.train(model, contract, data, recipe, out, resume))
-    return export(model.cpu(), contract, data, out / "model.safetensors")
+    model = model.cpu()
+    if recipe.rare:
+        favour_rare(model, data.votes[data.train], recipe.rare)
+    return export(model, contract, data, out / "model.safetensors")
+
+
+@torch.no_grad()
+def favour_rare(model: torch.nn.Module, votes: np.ndarray, strength: float) -> None:
+    """Take ``strength`` times the log of the classes' share of ``votes`` (N, K) off the bias of a linear head, in place. Raises InputError for another head."""
+    if not isinstance(model.head, torch.nn.Linear):
+        raise InputError("rare is for the linear head; the cosine heads have no bias to adjust: leave it 0")
+    share = torch.from_numpy(votes.mean(axis=0, dtype=np.float64)).clamp_min(1e-6)
+    model.head.bias -= strength * share.log().to(model.head.bias)
 
 
 def export(model: torch.nn.Module, contract: ModelContract, data: TrainingData, path: Path) -> dict[str, Any]:

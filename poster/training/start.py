@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from poster.checkpoint import load_model
 from poster.errors import InputError
 from poster.models import create_model
 from poster.official import official_names
@@ -49,6 +50,21 @@ def build(recipe: Recipe, images: np.ndarray, teacher: Path | None, backbone: Pa
     if not nano and backbone is None:
         log.warning("the image stream starts from random weights; the papers start from a pretrained IR-50 (--backbone)")
     return model
+
+
+def trained(recipe: Recipe, start: str) -> nn.Module:
+    """A shipped model's name or a checkpoint, as the recipe's model. Raises InputError where architecture, labels or head differ."""
+    given = load_model(model_path(start))
+    wanted, found = ((c.architecture, c.labels, head) for c, head in ((recipe.contract, recipe.head.kind), (given.contract, given.contract.head)))
+    if wanted != found:
+        raise InputError(f"{start} cannot start {recipe.name}: it is {_words(*found)}; the recipe needs {_words(*wanted)}")
+    model = build(recipe, np.empty((0, 1, 1), np.uint8), None, None)
+    model.load_state_dict(given.state_dict())
+    return model
+
+
+def _words(architecture: str, labels: tuple[str, ...], head: str) -> str:
+    return f"{architecture} with a {head} head for {', '.join(labels)}"
 
 
 def load_backbone(model: nn.Module, architecture: str, path: Path) -> None:

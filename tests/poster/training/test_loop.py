@@ -134,3 +134,15 @@ def test_the_finished_file_scores_as_it_was_validated(data: TrainingData, tmp_pa
     assert scores(logits, data.labels[data.validation]) == pytest.approx(result["validation"], abs=1e-6)
     with safe_open(tmp_path / "model.safetensors", "pt") as file:
         assert ModelContract.from_metadata(file.metadata()).temperature == result["temperature"]
+
+
+def test_a_compiled_run_steps_through_what_the_compiler_made(data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stepped = []
+
+    def compiler(module: torch.nn.Module) -> torch.nn.Module:
+        module.register_forward_hook(lambda *_: stepped.append(1))
+        return module
+
+    monkeypatch.setattr(torch, "compile", compiler)
+    loop.train(tiny(), NANO_CONTRACT, data, RECIPE.override(["epochs=1", "compile=true"]), tmp_path)
+    assert len(stepped) == 8  # 128 pictures, 16 a batch
