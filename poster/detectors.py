@@ -121,14 +121,21 @@ def _dlib() -> Detector:
     """dlib's histogram-of-gradients detector (King 2009), which comes with face_alignment and needs no weights of its own."""
     import dlib
 
-    own = threading.local()  # it keeps the picture it looks at, and releases Python's lock: with a copy a thread, photos are looked at side by side
+    # It keeps the picture it looks at, and releases Python's lock: with a copy a photo under way, photos are looked at side by side. A copy
+    # holds some 15 MB of features, so one a thread would cost a server with forty threads far more than it ever uses at once.
+    idle: list[dlib.fhog_object_detector] = []
     left, top, right, bottom = DLIB_TO_FACE
 
     def find(rgb: np.ndarray) -> list[Found]:
         small, scale = _resized(rgb, DLIB_PIXELS, DLIB_ENLARGE)
-        if not hasattr(own, "network"):
-            own.network = dlib.get_frontal_face_detector()
-        squares, scores, kinds = own.network.run(np.asarray(Image.fromarray(small).convert("L")), 0, DLIB_SCORE)
+        try:
+            network = idle.pop()
+        except IndexError:
+            network = dlib.get_frontal_face_detector()
+        try:
+            squares, scores, kinds = network.run(np.asarray(Image.fromarray(small).convert("L")), 0, DLIB_SCORE)
+        finally:
+            idle.append(network)
         found = []
         for square, score, kind in zip(squares, scores, kinds, strict=True):
             x, y, side = square.left(), square.top(), square.width()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from leaderboard.config import Config
@@ -12,6 +14,7 @@ from space.engine import Engine, Heat
 from space.settings import Settings
 from space.uploads import example
 
+TRIM_SECONDS = 15  # how often freed memory goes back; some milliseconds each
 log = logging.getLogger(__name__)
 
 
@@ -21,6 +24,7 @@ def start_behind(settings: Settings, config: Config, store: Store, engine: Engin
     def work() -> None:
         from leaderboard.service import keep_worker, put_back
 
+        threading.Thread(target=give_back, args=(engine,), name="memory", daemon=True).start()
         steps: list[Callable[[], object]] = [lambda: warm_up(engine), lambda: put_back(store, config)]
         if settings.worker:
             steps.append(keep_worker)
@@ -36,3 +40,15 @@ def start_behind(settings: Settings, config: Config, store: Store, engine: Engin
 def warm_up(engine: Engine) -> None:
     """Bring torch, the model and the face detector in by looking at the example once."""
     log.info("the first look took %.1f s", engine.answer(example(), heatmap=Heat()).seconds)
+
+
+def give_back(engine: Engine) -> None:
+    """For ever: what was needed in a rush and is free again goes back to the system, which the C library by itself does for a part only."""
+    try:
+        trim = ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError):  # not the GNU C library
+        return
+    while True:
+        time.sleep(TRIM_SECONDS)
+        if not engine.is_busy:
+            trim(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -22,14 +23,16 @@ class _Call(Generic[K, T, R]):
 
 
 class Gather(Generic[K, T, R]):
-    """``gather(key, item)`` gives what ``work(key, [item])`` gives, one result an item. ``work`` is called by one thread at a time, with the items
-    of up to ``most`` callers of one key, in the order they came. An exception reaches the caller whose item raises it, and nobody else.
+    """``gather(key, item)`` gives what ``work(key, [item])`` gives, one result an item. ``work`` is called once at a time, with the items
+    of up to ``most`` callers of one key, in the order they came; always by the same thread, since every thread that calls a network keeps helper
+    threads and buffers of its own. An exception reaches the caller whose item raises it, and nobody else.
     """
 
     def __init__(self, work: Callable[[K, list[T]], list[R]], most: int = 8) -> None:
         self._work, self._most = work, most
         self._waiting: list[_Call[K, T, R]] = []
         self._changed = threading.Condition()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         self.is_busy = False
 
     def __call__(self, key: K, item: T) -> R:
@@ -44,7 +47,7 @@ class Gather(Generic[K, T, R]):
                 batch = self._next()
                 self.is_busy = True
             try:
-                self._run(batch)
+                self._thread.submit(self._run, batch).result()
             finally:
                 with self._changed:
                     self.is_busy = False

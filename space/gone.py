@@ -33,16 +33,19 @@ class GoneUploads:
             await send(message)
 
         try:
-            if os.path.exists(name):
+            if _is_there(name):
                 await self.app(scope, receive, passed)
                 return
         except RuntimeError:  # Starlette's word for a file that went between its being found and its being sent
-            if begun or os.path.exists(name):
+            if begun or _is_there(name):
                 raise
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
 
 def _is_upload(name: str) -> bool:
-    folder = Path(os.path.abspath(get_upload_folder()))
-    return folder in Path(os.path.abspath(name)).parents
+    return "\0" not in name and Path(get_upload_folder()).resolve() in Path(name).resolve().parents
+
+
+def _is_there(name: str) -> bool:
+    return os.path.exists(name)  # noqa: PTH110 - Path.exists raises for a name that is too long

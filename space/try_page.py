@@ -22,6 +22,7 @@ from poster.video import MAX_SECONDS, PER_SECOND, Still, read_video
 from space.answer_view import answers_html, message_html
 from space.engine import LEVELS, SOURCES, TOGETHER, Engine, Heat
 from space.own_model import own_html
+from space.pace import Pace
 from space.settings import HELD_SECONDS, STATIC, Settings
 from space.snippet import CLASSIFY, snippet
 from space.text import text
@@ -47,7 +48,8 @@ OWN_LIMITS = (
     "A checkpoint of POSTER, POSTER++ or AdaFace with an expression head (.pth, .pt, .tar, .safetensors), up to {size} MB. Nothing in it is run. "
     "It stays in memory for this visit, until others need its place."
 )
-LIVE_EVERY, LIVE_SECONDS = 0.5, 120  # a frame in so many seconds, for so long; frames that come while one is looked at are left out
+LIVE_EVERY, LIVE_SECONDS = 0.2, 120  # a frame in so many seconds, for so long; what comes faster than this machine's pace is left out
+LIVE_LIMITS = f"As many pictures a second as this machine can look at, {1 / LIVE_EVERY:.0f} at most, each gone as soon as it is read."
 BUSY = {"concurrency_id": "model", "concurrency_limit": TOGETHER, "api_visibility": "private", "show_progress": "minimal"}
 
 
@@ -55,6 +57,7 @@ def build_try(demo: gr.Blocks, engine: Engine) -> None:
     """The page's parts and what they do."""
     largest = PHOTO_BYTES if Settings.from_environment().on_space else Config.from_environment().max_checkpoint  # what launch_options lets through
     held = gr.State(None, time_to_live=HELD_SECONDS)
+    pace = Pace()
     names, several = list(engine.names), len(engine.names) > 1
     with gr.Row(elem_id="try", equal_height=False):
         with gr.Column(scale=4, min_width=300, elem_id="ask"):
@@ -82,7 +85,7 @@ def build_try(demo: gr.Blocks, engine: Engine) -> None:
                 text(f'<p class="note limits">{VIDEO_LIMITS}</p>')
             with gr.Accordion("Live webcam", open=False, elem_id="live"):
                 camera = photo_input(sources=["webcam"], streaming=True, label="Webcam", height=220, buttons=[])
-                text('<p class="note limits">Two pictures a second at most, each gone as soon as it is read.</p>')
+                text(f'<p class="note limits">{LIVE_LIMITS}</p>')
         with gr.Column(scale=8, min_width=320, elem_id="tell"):
             result = gr.HTML(WAITING, js_on_load=(STATIC / "try.js").read_text(encoding="utf-8"), elem_id="result", apply_default_css=False)
             whole = gr.Button("Classify the whole picture", visible=False, elem_id="whole")
@@ -120,12 +123,13 @@ def build_try(demo: gr.Blocks, engine: Engine) -> None:
     def frame(path: str | None, model: str) -> Any:
         """A picture of the webcam; no heatmap, so that it keeps up."""
         data = take(path) if path else None
-        if data is None or engine.is_busy:
-            return gr.skip()
-        try:
-            return answers_html([engine.answer(data, model)])
-        except InputError as error:
-            return message_html(str(error))
+        with pace.turn() as mine:
+            if data is None or not mine or engine.is_busy:
+                return gr.skip()
+            try:
+                return answers_html([engine.answer(data, model)])
+            except InputError as error:
+                return message_html(str(error))
 
     def adopt(path: str | None) -> tuple[Any, ...]:
         """A checkpoint of the visitor's own: gone from disk once it is read, then one of the models to choose from."""

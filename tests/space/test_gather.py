@@ -62,3 +62,19 @@ def test_many_at_once_each_get_their_own():
     with ThreadPoolExecutor(16) as pool:
         asked = [(n % 3, n, pool.submit(gather, n % 3, n)) for n in range(600)]
         assert all(one.result(60) == (key, n) for key, n, one in asked)
+
+
+def test_one_thread_does_all_the_work():
+    threads = set()
+
+    def work(_key: str, items: list[int]) -> list[int]:
+        threads.add(threading.get_ident())
+        return items
+
+    gather = Gather(work)
+    callers = [threading.Thread(target=gather, args=("a", number)) for number in range(6)]
+    for one in callers:
+        one.start()
+    for one in callers:
+        one.join()
+    assert len(threads) == 1 and threading.get_ident() not in threads

@@ -43,7 +43,9 @@ def test_an_upload_that_is_gone_is_an_empty_answer(uploads: Path):
     assert (answer.status_code, answer.content) == (204, b"")
 
 
-@pytest.mark.parametrize("name", ["/etc/passwd", "/etc/no-such-file", "{uploads}/../secret", "{uploads}", "{uploads}x/photo.png", "a%00b", "relative.png"])
+@pytest.mark.parametrize(
+    "name", ["/etc/passwd", "/etc/no-such-file", "{uploads}/../secret", "{uploads}", "{uploads}x/photo.png", "a%00b", "relative.png", "/" + 5000 * "a"]
+)
 def test_everything_else_is_the_apps_to_answer(uploads: Path, name: str):
     assert client().get(FILE + name.format(uploads=uploads)).status_code == 403
 
