@@ -29,20 +29,22 @@ def chosen_analyses(text: str, sample: int) -> tuple[str, ...]:
 
 def analyse(run: Run, names: tuple[str, ...], sample: int, training: str | None, out: Path, progress: Progress | None = None) -> Run:
     """Make the named analyses and store them with the result. Raises InputError, after which the scores are stored all the same."""
-    from eval import quality, robustness
     from eval.run import with_analyses
 
     for name in names:
-        if name == "scale":
-            run = with_analyses(run, {"scale": robustness.scale_sensitivity(run, sample, progress)}, out)
-        elif name == "robustness":
-            curves = robustness.corruption_accuracy(run, sample, progress)
-            run = with_analyses(run, {"robustness": curves, "flip": robustness.flip_consistency(run, sample)}, out)
-        elif name == "quality":
-            run = with_analyses(run, {"quality": quality.quality_analysis(run, robustness.sample(run, sample), progress)}, out)
-        else:
-            run = with_copies(run, training, out)
+        run = with_copies(run, training, out) if name == "copies" else with_analyses(run, measure(run, name, sample, progress), out)
     return run
+
+
+def measure(run: Run, name: str, sample: int, progress: Progress | None = None) -> dict[str, Any]:
+    """The blocks of one analysis (any but copies) by their names in a result. sample: images, drawn by a fixed seed; 0 for all. Raises InputError."""
+    from eval import quality, robustness
+
+    if name == "scale":
+        return {"scale": robustness.scale_sensitivity(run, sample, progress)}
+    if name == "robustness":
+        return {"robustness": robustness.corruption_accuracy(run, sample, progress), "flip": robustness.flip_consistency(run, sample)}
+    return {"quality": quality.quality_analysis(run, robustness.sample(run, sample), progress)}
 
 
 def with_copies(run: Run, training: str | None, out: Path) -> Run:

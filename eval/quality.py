@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from eval.inference import stride
 from eval.run import Progress, Run
 from eval.significance import wilson
 from poster.errors import InputError
@@ -49,25 +50,36 @@ def image_quality(run: Run, chosen: NDArray[np.int64], progress: Progress | None
 def quality_analysis(run: Run, chosen: NDArray[np.int64], progress: Progress | None = None) -> dict[str, Any]:
     """Measure quality and put it beside embedding length and correctness."""
     quality = image_quality(run, chosen, progress)
-    norms = None if run.outputs.embeddings is None else np.linalg.norm(run.outputs.embeddings[chosen], axis=1).astype(np.float64)
+    norms = None if run.outputs.embeddings is None else lengths(run.outputs.embeddings, chosen, stride(len(run.images)))
     return relate(quality, norms, run.predictions.correct[chosen])
 
 
+def lengths(embeddings: NDArray[np.float32], chosen: NDArray[np.int64], step: int) -> NDArray[np.float64]:
+    """(n,) length of the embedding of each chosen image; nan where a large run kept only every ``step``-th one and this is none of them."""
+    found = np.full(len(chosen), np.nan)
+    kept = chosen % step == 0
+    found[kept] = np.linalg.norm(embeddings[chosen[kept] // step], axis=1)
+    return found
+
+
 def relate(brisque: NDArray[np.float64], norms: NDArray[np.float64] | None, correct: NDArray[np.bool_]) -> dict[str, Any]:
-    """Spearman correlation of the embedding norm with quality (minus BRISQUE), and accuracy by quality quartile; images with nan are left out."""
+    """Spearman correlation of the embedding norm with quality (minus BRISQUE), and accuracy by quality quartile; images with nan are left out of each."""
     measured = np.isfinite(brisque)
     quality, right = -brisque[measured], correct[measured]
     if len(quality) < 4:
         return {"undefined": "fewer than four pictures have a measurable quality"}
     found: dict[str, Any] = {"num_images": len(quality), "unmeasured": int((~measured).sum()), "correlation": None}
+    both = measured & np.isfinite(norms) if norms is not None else measured
     if norms is None:
         found["correlation_undefined"] = "the model has no embedding before its head"
-    elif np.ptp(norms[measured]) == 0 or np.ptp(quality) == 0:
+    elif both.sum() < 4:
+        found["correlation_undefined"] = "fewer than four of these pictures have their embedding kept"
+    elif np.ptp(norms[both]) == 0 or np.ptp(brisque[both]) == 0:
         found["correlation_undefined"] = "all lengths or all qualities are equal"
     else:
-        test = stats.spearmanr(norms[measured], quality)
+        test = stats.spearmanr(norms[both], -brisque[both])
         found |= {"correlation": float(test.statistic), "p_value": float(test.pvalue)}
-        found["points"] = np.round(np.column_stack([-quality, norms[measured]]), 4)[:1000].tolist()
+        found["points"] = np.round(np.column_stack([brisque[both], norms[both]]), 4)[:1000].tolist()
     quartile = np.minimum(stats.rankdata(quality, method="ordinal") - 1, len(quality) - 1) * 4 // len(quality)
     found["quartiles"] = []
     for number in range(4):

@@ -1,8 +1,9 @@
 """The process that evaluates one checkpoint for a worker: told what to do on stdin, answers in JSON lines, ends when its worker does.
 
 It knows no database and holds no token. stdin: one JSON line with the task, then nothing until the worker dies or closes it.
-stdout: {"progress": 0..1, "message": "..."} as it goes on, and at the end {"done": {...}}, {"refused": "...", "fault": "submitter" or "ours"} or,
-where the machine is full or broken, {"broken": "..."}.
+stdout: {"progress": 0..1, "message": "..."} as it goes on, {"scored": true} among them once the scores are stored and only analyses follow, and
+at the end {"done": {...}}, {"refused": "...", "fault": "submitter" or "ours"} or, where the machine is full or broken, {"broken": "..."}.
+stderr: lines for the job's log.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from leaderboard.process import BROKEN
 from poster.errors import DataError, InputError
 
 PROBE_EACH = 2  # schematic faces of each of the eight expressions: sixteen
+OF_WHAT_IS_LEFT = 0.8  # share of the time after the scores that the analyses may take: nothing begins in the last moments
+STAGES = {"decoding": (0.0, 0.1), "scoring": (0.1, 0.3), "robustness": (0.3, 0.85), "resolutions": (0.85, 0.95), "picture quality": (0.95, 1.0)}
 Say = Callable[[dict[str, Any]], None]
 
 
@@ -57,22 +60,47 @@ def _end_with_parent() -> None:
     os._exit(3)
 
 
-def score(say: Say, weights: str, benchmark: str, protocol: str, data: str, device: str, out: str, submission: str, engine: str) -> dict[str, Any]:
-    """Evaluate a checkpoint; the result is the JSON file ``out``, its predictions beside it. engine: local or ray."""
+def score(
+    say: Say, weights: str, benchmark: str, protocol: str, data: str, device: str, out: str, submission: str, engine: str, sample: int, seconds: float
+) -> dict[str, Any]:
+    """Evaluate a checkpoint; the result is the JSON file ``out``, its predictions beside it. engine: local or ray.
+
+    sample: images for the analyses, 0 for none of them; they are made when the scores are stored, and end before ``seconds`` are over.
+    """
+    started = time.monotonic()
     from eval.catalogue import find
     from eval.inference import Compute, infer
     from eval.run import evaluate
 
+    whole = 1.0 if sample else STAGES["scoring"][1]
+
     def progress(what: str, done: int, total: int) -> None:
-        say({"progress": done / total, "message": f"{what} {done:,} of {total:,}"})
+        begin, end = STAGES[what]
+        say({"progress": (begin + (end - begin) * done / total) / whole, "message": f"{what} {done:,} of {total:,}"})
 
     say({"progress": 0.0, "message": "loading"})
+    note("loading")
     inference = infer
     if engine == "ray":
         from leaderboard.cluster import infer_on_cluster as inference
     chosen = find(benchmark, protocol)
-    evaluate(Path(weights), chosen, data or None, Path(out), Compute(device), submission=submission, progress=progress, inference=inference)
+    run = evaluate(Path(weights), chosen, data or None, Path(out), Compute(device), submission=submission, progress=progress, inference=inference)
+    note(f"scored {run.result.num_images:,} images in {run.result.seconds:.1f} s on {run.result.device}, {run.result.dtype}")
+    for warning in run.result.warnings:
+        note(f"note: {warning}")
+    if sample and not run.result.diagnosis["held_back"]:
+        from leaderboard.analyses import add_analyses
+
+        say({"scored": True, "progress": STAGES["scoring"][1], "message": "scored"})
+        left = OF_WHAT_IS_LEFT * (seconds - (time.monotonic() - started))
+        add_analyses(run, sample, left, Path(out), progress, note)
     return {"result": out}
+
+
+def note(words: str) -> None:
+    """A line for the job's log."""
+    sys.stderr.write(f"{words}\n")
+    sys.stderr.flush()
 
 
 def probe(say: Say, weights: str, device: str) -> dict[str, Any]:

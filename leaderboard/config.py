@@ -22,7 +22,8 @@ class Config:
     lease: how long a worker holds a job without a word; beat: how often it speaks. max_tries: claims after which a job that kills its
     worker fails. max_seconds: the longest evaluation. quota: submissions a user may make in ``quota_window``.
     keep_days: how long weights, and images in the cache, lie unused before they are removed. results_repo: the Hugging Face data set that
-    results are published to, "" for none. All workers of one database must have the same lease.
+    results are published to, "" for none. analyses_sample: images that a submission's analyses (robustness, resolution, quality) use at most, 0 for
+    no analyses; see leaderboard/analyses.py for their budget. All workers of one database must have the same lease.
     """
 
     data: Path = ROOT / "data"
@@ -39,6 +40,7 @@ class Config:
     max_checkpoint: int = 2048 * MIB
     probe_seconds: float = 120.0
     keep_days: float = 30.0
+    analyses_sample: int = 500
 
     @property
     def url(self) -> str:
@@ -48,7 +50,7 @@ class Config:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Config:
         """FER_DATA, FER_DATABASE_URL, FER_BENCHMARKS, FER_RESULTS_REPO, HF_ENDPOINT and FER_LEASE, FER_BEAT, FER_MAX_TRIES, FER_MAX_SECONDS, FER_QUOTA,
-        FER_KEEP_DAYS.
+        FER_KEEP_DAYS, FER_ANALYSES_SAMPLE.
 
         Raises InputError for a number that is none, an endpoint or a repository that cannot be one.
         """
@@ -58,16 +60,18 @@ class Config:
             values["data"] = Path(folder)
         texts = {"database_url": "FER_DATABASE_URL", "benchmarks": "FER_BENCHMARKS", "results_repo": "FER_RESULTS_REPO", "endpoint": "HF_ENDPOINT"}
         values |= {field: env[name] for field, name in texts.items() if env.get(name)}
-        for field in ("lease", "beat", "max_seconds", "max_tries", "quota", "keep_days"):
+        for field in ("lease", "beat", "max_seconds", "max_tries", "quota", "keep_days", "analyses_sample"):
             name = f"FER_{field.upper()}"
             if text := env.get(name):
-                kind = int if field in ("max_tries", "quota") else float
+                kind = int if field in ("max_tries", "quota", "analyses_sample") else float
                 try:
                     number = kind(text)
                 except ValueError:
                     number = -1
-                if not 0 < number < 1e9:
-                    raise InputError(f"{name} is {text[:40]!r}; a {'whole number' if kind is int else 'number'} above 0 is needed.")
+                is_off = number == 0 and field == "analyses_sample"
+                if not (0 < number < 1e9 or is_off):
+                    least = "from 0 on" if field == "analyses_sample" else "above 0"
+                    raise InputError(f"{name} is {text[:40]!r}; a {'whole number' if kind is int else 'number'} {least} is needed.")
                 values[field] = number
         config = cls(**values)  # type: ignore[arg-type]
         if config.beat * 2 > config.lease:

@@ -52,7 +52,7 @@ MAYBE, MAYBE_SHARE = Kind(optional=True), Kind(0, 1, optional=True)
 SCORED = {"accuracy": SHARE, "interval": [SHARE]}
 
 # A dict names its fields (those missing stay missing), {...: shape} is a table under plain names, [shape] a list, None says: whatever a heatmap
-# method measured, numbers under plain names.
+# method measured, numbers under plain names. left_out: why an analysis is not there.
 ANALYSES: dict[str, Any] = {
     "scale": {"num_images": COUNT, "points": [{"size": COUNT, **SCORED}], "area_under_curve": NUMBER},
     "robustness": {"num_images": COUNT, "clean": SCORED, "mean_corruption_accuracy": SHARE, "curves": {...: [{"severity": COUNT, **SCORED}]}},
@@ -63,6 +63,7 @@ ANALYSES: dict[str, Any] = {
         "intra_class_discrepancy": NUMBER, "intra_class_discrepancy_per_class": {...: NUMBER}, "within_between": MAYBE, "silhouette": NUMBER,
     },
     "heatmaps": None,
+    "left_out": {...: TEXT},
 }  # fmt: skip
 RELIABILITY = {"counts": [COUNT], "confidence": [MAYBE_SHARE], "accuracy": [MAYBE_SHARE]}
 COPIES = {"exact": COUNT, "near": Kind(0, 10**9, whole=True, optional=True), "accuracy_without": MAYBE_SHARE}
@@ -101,6 +102,8 @@ def checked_analyses(value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise EvidenceError("the analyses are not an object")
     known = {name: block for name, block in value.items() if name in ANALYSES and not (isinstance(block, Mapping) and "undefined" in block)}
+    if not known.get("left_out", True):
+        del known["left_out"]
     if not isinstance(known.get("heatmaps", {}), Mapping):
         raise EvidenceError("heatmaps is not an object")
     found = {name: numbers(block, name) if ANALYSES[name] is None else fit(block, ANALYSES[name], name) for name, block in known.items()}

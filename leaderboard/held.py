@@ -12,8 +12,11 @@ from sqlalchemy.exc import DBAPIError
 
 from leaderboard import lease
 from leaderboard.config import Config
+from leaderboard.inert import inert
 from leaderboard.jobs import Job
+from leaderboard.journal import Journal
 from leaderboard.lease import LeaseLost
+from leaderboard.status import job_log
 from leaderboard.store import Store, is_outage
 
 log = logging.getLogger(__name__)
@@ -24,16 +27,22 @@ NEWS_SECONDS = 2.0  # between beats that only tell how far the job is
 
 
 class Held:
-    """A claimed job. Every method raises LeaseLost once the job is no longer this worker's."""
+    """A claimed job and its log. Every method that speaks to the store raises LeaseLost once the job is no longer this worker's."""
 
     def __init__(self, store: Store, config: Config, job: Job) -> None:
         self.store, self.config, self.job = store, config, job
         self.renewed = time.monotonic()
         self.spoken = self.looked = self.renewed
         self.progress, self.message, self.is_news = 0.0, job.message, False
+        self.journal = Journal(config)
+
+    def recall(self) -> None:
+        """Go on in the log of the tries before."""
+        self.journal = Journal(self.config, self.insist(lambda: job_log(self.store, self.job.id)))
 
     def tell(self, progress: float, message: str) -> None:
         """Remember how far the job is, for the next beat."""
+        message = inert(message).replace("\n", " ")
         self.is_news = self.is_news or (progress, message) != (self.progress, self.message)
         self.progress, self.message = min(max(progress, 0.0), 1.0), message
 
@@ -43,10 +52,11 @@ class Held:
         if now - self.looked < LOOK_SECONDS:
             return
         self.looked = now
-        due = now - self.spoken >= (NEWS_SECONDS if self.is_news else self.config.beat)
+        due = now - self.spoken >= (NEWS_SECONDS if self.is_news or self.journal.is_new else self.config.beat)
         try:
             if due:
-                lease.beat(self.store, self.config, self.job, self.progress, self.message)
+                lease.beat(self.store, self.config, self.job, self.progress, self.message, self.journal.text if self.journal.is_new else "")
+                self.journal.is_new = False
                 self.renewed = self.spoken = now
                 self.is_news = False
             else:
@@ -70,6 +80,11 @@ class Held:
                     raise LeaseLost(self.job.id) from error
                 log.warning("job %s: the database does not answer; trying again", self.job.id)
                 time.sleep(LOOK_SECONDS)
+
+    def end(self, words: str, word: Callable[[str], None]) -> None:
+        """Say how it ended and give the whole log to ``word``, which ends the job, as :meth:`insist` does."""
+        self.journal.say(words)
+        self.insist(lambda: word(self.journal.text))
 
     def meanwhile(self, work: Callable[[], T], look: Callable[[], None]) -> T:
         """What ``work`` returns or raises, done in a thread; ``look`` is called every second until then, and what it raises leaves the thread behind."""

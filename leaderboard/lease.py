@@ -12,7 +12,7 @@ from leaderboard.config import Config
 from leaderboard.jobs import MAX_MESSAGE, Fault, Job, job_of
 from leaderboard.quota import refund
 from leaderboard.record import Record
-from leaderboard.store import Store, db_now, jobs, results
+from leaderboard.store import Store, db_now, jobs, logs, results, upsert
 
 
 class LeaseLost(Exception):
@@ -70,11 +70,20 @@ def _held(job: Job) -> ColumnElement[bool]:
     return and_(jobs.c.id == job.id, jobs.c.token == job.token, jobs.c.state == "running", jobs.c.lease_until >= db_now(), jobs.c.deadline >= db_now())
 
 
-def beat(store: Store, config: Config, job: Job, progress: float, message: str) -> None:
-    """Renew the lease and tell how far the job is. Raises Cancelled or LeaseLost; then the worker stops at once."""
+def _note(connection: Connection, job: Job, log: str) -> None:
+    """Keep what the evaluation said; only in a transaction that has seen that the job is still this worker's. "" changes nothing."""
+    if log:
+        connection.execute(upsert(connection, logs, {"job": job.id, "text": log}, {"text": log}))
+
+
+def beat(store: Store, config: Config, job: Job, progress: float, message: str, log: str = "") -> None:
+    """Renew the lease, tell how far the job is and what it said. Raises Cancelled or LeaseLost; then the worker stops at once."""
     said = update(jobs).where(_held(job)).values(lease_until=db_now() + config.lease, progress=progress, message=message[:MAX_MESSAGE])
+    said = said.returning(jobs.c.cancel_asked)
     with store.write() as connection:
-        row = connection.execute(said.returning(jobs.c.cancel_asked)).first()
+        row = connection.execute(said).first()
+        if row is not None:
+            _note(connection, job, log)
     if row is None:
         raise LeaseLost(job.id)
     if row.cancel_asked:
@@ -91,44 +100,49 @@ def check(store: Store, job: Job) -> None:
         raise Cancelled(job.id)
 
 
-def finish(store: Store, job: Job, record: Record) -> None:
+def finish(store: Store, job: Job, record: Record, log: str = "") -> None:
     """Store the result and end the job in one transaction. Raises LeaseLost, with nothing written, when the job is no longer ours.
 
     A cancel that comes after the last beat comes too late: the result stands.
     """
+    text = json.dumps(record.to_dict(), sort_keys=True, allow_nan=False)  # before the transaction, which on SQLite keeps every other writer waiting
+    result = insert(results).values(id=record.id, job=job.id, token=job.token, record=text, created=db_now(), published_commit="")
     with store.write() as connection:
-        done = _end(connection, job, state="done", progress=1.0, message="done")
-        if not done:
+        if not _end(connection, job, log, state="done", progress=1.0, message="done"):
             raise LeaseLost(job.id)
-        text = json.dumps(record.to_dict(), sort_keys=True, allow_nan=False)
-        connection.execute(insert(results).values(id=record.id, job=job.id, token=job.token, record=text, created=db_now(), published_commit=""))
+        connection.execute(result)
 
 
-def fail(store: Store, job: Job, fault: Fault, sentence: str) -> None:
+def fail(store: Store, job: Job, fault: Fault, sentence: str, log: str = "") -> None:
     """End the job with a sentence for the submitter. Raises LeaseLost when it is no longer ours."""
     with store.write() as connection:
-        if not _end(connection, job, state="failed", fault=fault.value, message=sentence[:MAX_MESSAGE]):
+        if not _end(connection, job, log, state="failed", fault=fault.value, message=sentence[:MAX_MESSAGE]):
             raise LeaseLost(job.id)
         if fault is Fault.OURS:
             refund(connection, [job.id])
 
 
-def stop(store: Store, job: Job) -> None:
+def stop(store: Store, job: Job, log: str = "") -> None:
     """End a running job that its submitter cancelled. Raises LeaseLost when it is no longer ours."""
     with store.write() as connection:
-        if not _end(connection, job, state="cancelled", message="cancelled"):
+        if not _end(connection, job, log, state="cancelled", message="cancelled"):
             raise LeaseLost(job.id)
 
 
-def _end(connection: Connection, job: Job, **values: Any) -> bool:
+def _end(connection: Connection, job: Job, log: str, **values: Any) -> bool:
     ended = update(jobs).where(_held(job)).values(**values, finished=db_now(), lease_until=None, deadline=None)
-    return connection.execute(ended.returning(jobs.c.id)).first() is not None
+    if connection.execute(ended.returning(jobs.c.id)).first() is None:
+        return False
+    _note(connection, job, log)
+    return True
 
 
-def release(store: Store, job: Job, message: str, counts: bool = False) -> None:
+def release(store: Store, job: Job, message: str, log: str = "", counts: bool = False) -> None:
     """Put the job back for another worker; unless it ``counts`` as a try, as if it had never been taken. A job no longer ours is left alone."""
     back = {"state": "queued", "worker": "", "lease_until": None, "deadline": None, "progress": 0.0, "message": message[:MAX_MESSAGE]}
     tries = jobs.c.tries if counts else jobs.c.tries - 1
     started = case((tries == 0, None), else_=jobs.c.started)  # never started, as far as the quota of one who now cancels it is concerned
+    put = update(jobs).where(_held(job)).values(**back, tries=tries, started=started).returning(jobs.c.id)
     with store.write() as connection:
-        connection.execute(update(jobs).where(_held(job)).values(**back, tries=tries, started=started))
+        if connection.execute(put).first() is not None:
+            _note(connection, job, log)

@@ -42,6 +42,8 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
     ),
     # Which benchmarks a worker has the data of, so that a job nobody can take looks different from one that waits its turn.
     4: ("ALTER TABLE workers ADD COLUMN benchmarks TEXT NOT NULL DEFAULT ''",),
+    # What a job's evaluation said, so that its submitter reads it after a restart, whichever machine it ran on. Beside the jobs, as it is not published.
+    5: ("CREATE TABLE logs (job TEXT PRIMARY KEY REFERENCES jobs (id), text TEXT NOT NULL)",),
 }
 LATEST = max(MIGRATIONS)
 _LOCK = 0x706F73746572  # any number that means this schema to PostgreSQL's advisory locks

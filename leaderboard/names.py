@@ -6,6 +6,7 @@ import re
 import unicodedata
 from urllib.parse import urlsplit
 
+from leaderboard.inert import inert
 from poster.errors import InputError
 
 MAX_NAME = 64
@@ -75,5 +76,5 @@ def sentence(text: str, limit: int = MAX_TEXT) -> str:
     >>> sentence("no such\\nfile")
     'No such file.'
     """
-    line = " ".join(text.split())[: limit - 1]
+    line = " ".join(inert(text).split())[: limit - 1]  # it may quote a stranger's file, and ends up in terminals
     return (line[:1].upper() + line[1:]).rstrip(".") + "."

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from leaderboard.config import ROOT
+from leaderboard.inert import inert
 
 COMMAND = (sys.executable, "-m", "leaderboard.child")
 MAX_LINE = 64 * 1024
@@ -34,7 +35,7 @@ PASSED_ON = (
 
 @dataclass(frozen=True)
 class Ended:
-    """How a child ended. code: its exit code, negative for a signal. log: the last lines it wrote to stderr."""
+    """How a child ended. code: its exit code, negative for a signal. log: the last lines it wrote to stderr, inert."""
 
     code: int
     log: str
@@ -93,7 +94,9 @@ class Child:
             return answer
         self.answers.put(None)
         code = self.process.wait()
-        return Ended(code, self.log.read_bytes()[-LOG_TAIL:].decode(errors="replace"))
+        with self.log.open("rb") as file:
+            file.seek(max(0, self.log.stat().st_size - LOG_TAIL))
+            return Ended(code, inert(file.read(LOG_TAIL).decode(errors="replace")))
 
     def close(self) -> None:
         """Kill the child with everything it started, and wait until it is gone."""

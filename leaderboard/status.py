@@ -11,7 +11,7 @@ from leaderboard.config import Config
 from leaderboard.jobs import position
 from leaderboard.names import SubmissionError
 from leaderboard.record import Record, parse_json
-from leaderboard.store import Store, db_now, jobs, results, submissions, workers
+from leaderboard.store import Store, db_now, jobs, logs, results, submissions, workers
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class JobLine:
     """A job as its submitter sees it. position: waiting jobs before it. age: seconds since it was queued. result: its id, "" before the end.
 
     created, started, finished: seconds since 1970 by the database's clock, 0 for what has not happened. worker: who has or had it.
+    log: what its evaluation said, oldest line first, inert (leaderboard/journal.py); only where one job was asked for.
     """
 
     id: str
@@ -38,6 +39,7 @@ class JobLine:
     started: float = 0.0
     finished: float = 0.0
     worker: str = ""
+    log: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ def job_lines(store: Store, user: str | None = None, job: str | None = None, lim
         query = query.where(submissions.c.submitted_by == user)
     if job is not None:
         query = query.where(jobs.c.id == job)
+    said = () if job is None else job_log(store, job)
     with store.read() as connection:
         rows = connection.execute(query.order_by(jobs.c.created.desc(), jobs.c.id).limit(limit)).all()
         if job is not None and not rows:
@@ -68,10 +71,16 @@ def job_lines(store: Store, user: str | None = None, job: str | None = None, lim
             JobLine(
                 row.id, row.name, row.benchmark, row.protocol, row.state, row.fault, row.progress, row.tries, row.message,
                 position(connection, row.created, row.id) if row.state == "queued" else 0, row.age, row.submitted_by, row.result or "",
-                row.created, row.started or 0.0, row.finished or 0.0, row.worker,
+                row.created, row.started or 0.0, row.finished or 0.0, row.worker, said,
             )
             for row in rows
         ]  # fmt: skip
+
+
+def job_log(store: Store, job: str) -> tuple[str, ...]:
+    """What the evaluation of a job said so far, over all its tries."""
+    with store.read() as connection:
+        return tuple((connection.execute(select(logs.c.text).where(logs.c.job == job)).scalar() or "").splitlines())
 
 
 def worker_lines(store: Store, config: Config) -> list[WorkerLine]:

@@ -51,6 +51,7 @@ jobs = _table(
 users = Table("users", metadata, Column("name", Text, primary_key=True))
 charges = Table("charges", metadata, Column("job", Text), Column("username", Text), Column("at", Double))
 results = _table("results", "id job record published_commit", "token", "created published")
+logs = _table("logs", "job text")
 workers = _table("workers", "name host device job benchmarks", "", "started seen")
 schema_version = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
 

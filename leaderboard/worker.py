@@ -14,26 +14,23 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.exc import DBAPIError
 
 from leaderboard import lease
-from leaderboard.accepted import WeightsMissing, load_submission, obtain_weights
+from leaderboard.accepted import load_submission
+from leaderboard.attempt import Attempt, Crashed, MachineTrouble, Overdue
 from leaderboard.config import Config
-from leaderboard.fetch import HubUnavailable
-from leaderboard.held import LOOK_SECONDS, Held
+from leaderboard.held import Held
 from leaderboard.jobs import Fault, Job
 from leaderboard.lease import Cancelled, LeaseLost
-from leaderboard.process import BROKEN, COMMAND, Child, Ended
+from leaderboard.process import BROKEN, COMMAND
 from leaderboard.quota import duration
 from leaderboard.record import Record
 from leaderboard.store import Store, db_now, is_outage, reason, results, upsert, workers
 from leaderboard.tidy import forget_weights, tidy
-from leaderboard.verdict import read_verdict
 from leaderboard.workplace import Workplace
-from poster.errors import InputError
 
 log = logging.getLogger(__name__)
 
@@ -47,14 +44,6 @@ FORGET_SECONDS = 86400.0  # a worker silent so long is no longer listed
 
 class HandBack(Exception):
     """The worker stops and puts the job back."""
-
-
-class Overdue(Exception):
-    """The evaluation takes longer than any may."""
-
-
-class MachineTrouble(Exception):
-    """A full or broken disk: this machine's affair, no try of the job."""
 
 
 class Worker:
@@ -117,8 +106,8 @@ class Worker:
     def work(self, job: Job) -> None:
         """See one claimed job through. Never raises for what a job, the disk or the database does."""
         folder = self.workplace.folder / f"{job.id}.{job.token}"
-        held = Held(self.store, self.config, job)
         log.info("job %s: try %d of %d, %s/%s", job.id, job.tries, self.config.max_tries, job.benchmark, job.protocol)
+        held = Held(self.store, self.config, job)
         try:
             self._work(held, folder)
         except LeaseLost:
@@ -129,6 +118,8 @@ class Worker:
     def _work(self, held: Held, folder: Path) -> None:
         job = held.job
         try:
+            held.recall()
+            held.journal.say(f"try {job.tries} of {self.config.max_tries} on {self.device}")
             self.workplace.open()
             folder.mkdir()
             self._evaluate(held, folder)
@@ -136,13 +127,17 @@ class Worker:
             raise
         except Cancelled:
             log.info("job %s: cancelled by its submitter", job.id)
-            held.insist(lambda: lease.stop(self.store, job))
+            held.end("cancelled", lambda said: lease.stop(self.store, job, said))
         except Overdue:
             late = f"The evaluation was stopped after {duration(self.config.max_seconds)}, the longest one may take here; submit a smaller model."
             self._fail(held, Fault.SUBMITTER, late)
         except HandBack:
             log.info("job %s: handed back", job.id)
-            held.insist(lambda: lease.release(self.store, job, "handed back by a worker that stopped"))
+            self._release(held, "handed back by a worker that stopped")
+        except Crashed as error:
+            self._crashed(held, str(error))
+            if error.is_away:
+                self._pause(REST_SECONDS)
         except (MachineTrouble, OSError) as error:
             if isinstance(error, OSError) and error.errno not in BROKEN:
                 log.exception("job %s: the worker itself failed", job.id)
@@ -150,41 +145,17 @@ class Worker:
                 return
             what = error.strerror if isinstance(error, OSError) else str(error)
             log.error("job %s: handed back, this machine is not well: %s; resting %.0f s", job.id, what, REST_SECONDS)
-            held.insist(lambda: lease.release(self.store, job, f"waiting for a sound machine; the last one said: {what}"))
+            self._release(held, f"waiting for a sound machine; the last one said: {what}")
             self._pause(REST_SECONDS)
         except Exception:
             log.exception("job %s: the worker itself failed", job.id)
             self._crashed(held, "the worker itself failed")
 
     def _evaluate(self, held: Held, folder: Path) -> None:
-        job = held.job
-        look = self._looker(held)
-        submission = held.insist(lambda: load_submission(self.store, job.submission))
-        try:
-            held.tell(0.0, "fetching the weights")
-            weights, sha256 = held.meanwhile(lambda: obtain_weights(self.config, submission, folder), look)
-        except WeightsMissing as error:
-            self._fail(held, Fault.OURS, str(error))
-            return
-        except HubUnavailable:
-            self._crashed(held, "the Hugging Face Hub did not answer")
-            self._pause(REST_SECONDS)
-            return
-        except InputError as error:
-            self._fail(held, Fault.SUBMITTER, str(error))
-            return
-        task = {
-            "task": "score", "weights": str(weights), "benchmark": job.benchmark, "protocol": job.protocol, "data": self.config.benchmarks,
-            "device": self.device, "out": str(folder / "result.json"), "submission": submission.id, "engine": self.engine,
-        }  # fmt: skip
-        answer = self._watch(held, task, folder, look)
-        if isinstance(answer, Ended):
-            log.warning("job %s: the evaluation %s\n%s", job.id, answer.how, answer.log)
-            self._crashed(held, f"the evaluation {answer.how}")
-            return
-        if "broken" in answer:
-            raise MachineTrouble(str(answer["broken"]))
-        verdict = read_verdict(answer, submission, job, folder, sha256)
+        deadline = time.monotonic() + self.config.max_seconds
+        submission = held.insist(lambda: load_submission(self.store, held.job.submission))
+        look = self._looker(held, deadline)
+        verdict = Attempt(held, submission, folder, self.device, self.engine, self.command, look, deadline).verdict()
         if verdict.record is None:
             self._fail(held, verdict.fault, verdict.sentence)
             return
@@ -196,9 +167,8 @@ class Worker:
         if self.after_result:
             self.after_result()
 
-    def _looker(self, held: Held) -> Callable[[], None]:
+    def _looker(self, held: Held, deadline: float) -> Callable[[], None]:
         """What is done every second of a job: beat, tell that this worker is alive, and see whether it must stop."""
-        deadline = time.monotonic() + self.config.max_seconds
 
         def look() -> None:
             held.look()
@@ -210,23 +180,14 @@ class Worker:
 
         return look
 
-    def _watch(self, held: Held, task: dict[str, Any], folder: Path, look: Callable[[], None]) -> dict[str, Any] | Ended:
-        """Run the child to its end, looking every second; its last answer, or how it ended without one."""
-        child = Child(task, folder, self.command)
-        try:
-            while True:
-                answer = child.wait(LOOK_SECONDS)
-                if isinstance(answer, Ended) or (answer is not None and answer.keys() & {"done", "refused", "broken"}):
-                    return answer
-                if answer is not None:
-                    held.tell(float(answer.get("progress", 0.0)), str(answer.get("message", "")))
-                look()
-        finally:
-            child.close()
-
     def _fail(self, held: Held, fault: Fault, why: str) -> None:
         log.info("job %s: failed (%s): %s", held.job.id, fault.value, why)
-        held.insist(lambda: lease.fail(self.store, held.job, fault, why))
+        why = held.journal.public(why)
+        held.end(f"failed: {why}", lambda said: lease.fail(self.store, held.job, fault, why, said))
+
+    def _release(self, held: Held, why: str, counts: bool = False) -> None:
+        why = held.journal.public(why)
+        held.end(why, lambda said: lease.release(self.store, held.job, why, said, counts))
 
     def _keep(self, held: Held, record: Record, predictions: Path | None) -> None:
         """Move the predictions into place, then store the record and end the job in one transaction."""
@@ -238,7 +199,8 @@ class Worker:
                 os.fsync(file.fileno())
             predictions.replace(kept)
         try:
-            held.insist(lambda: lease.finish(self.store, held.job, record))
+            right = f"done: {record.correct:,} of {record.num_images:,} right, result {record.id}"
+            held.end(right, lambda said: lease.finish(self.store, held.job, record, said))
         except LeaseLost:
             if not self._is_stored(record):
                 if kept:
@@ -257,7 +219,7 @@ class Worker:
         if job.tries >= self.config.max_tries:
             self._fail(held, Fault.OURS, f"Failed {job.tries} times, the last time because {how}; it is not tried again, and this was not charged.")
         else:
-            held.insist(lambda: lease.release(self.store, job, f"try {job.tries}: {how}; waiting for another", counts=True))
+            self._release(held, f"try {job.tries}: {how}; waiting for another", counts=True)
 
     def _tidy(self) -> None:
         """Remove what was left behind, at the start and every hour between jobs."""

@@ -14,7 +14,7 @@ from poster.errors import InputError
 from space.answer_view import message_html
 from space.settings import Settings
 from space.snippet import STATUS, snippet
-from space.submission_view import job_html, jobs_html
+from space.submission_view import job_html, jobs_html, said_html
 from space.text import text
 from space.visitor import visitor
 
@@ -35,6 +35,8 @@ def build_status(demo: gr.Blocks, settings: Settings, config: Config, store: Sto
     text('<h1>Submissions</h1><p class="lead">The address of a submission can be kept: it works after a restart, too.</p>')
     job, newest = gr.State(""), gr.HTML("", apply_default_css=False, elem_id="newest")
     shown = gr.HTML("", apply_default_css=False, elem_id="job")
+    with gr.Accordion("Log", open=False, visible=False, elem_id="job-log") as log:  # stays open while the lines in it change
+        said_there = gr.HTML("", apply_default_css=False)
     with gr.Row():
         cancel_it = gr.Button("Cancel", visible=False, scale=0)
         again = gr.Button("Run again", visible=False, scale=0)
@@ -43,17 +45,19 @@ def build_status(demo: gr.Blocks, settings: Settings, config: Config, store: Sto
     timer = gr.Timer(EVERY_SECONDS, active=False)
 
     def state(job: str) -> tuple[object, ...]:
-        """The job as it is now, the buttons that make sense, whether to ask again."""
+        """The job as it is now with its log, the buttons that make sense, whether to ask again."""
+        hidden = gr.update(visible=False)
         if not job:
-            return "", gr.update(visible=False), gr.update(visible=False), gr.update(active=False), jobs_html(job_lines(store, limit=20))
+            return "", hidden, "", hidden, hidden, gr.update(active=False), jobs_html(job_lines(store, limit=20))
         try:
             (line,) = job_lines(store, job=job)
         except InputError as error:
-            return message_html(str(error)), gr.update(visible=False), gr.update(visible=False), gr.update(active=False), ""
+            return message_html(str(error)), hidden, "", hidden, hidden, gr.update(active=False), ""
         live = line.state in LIVE
         ended = line.state in ("failed", "cancelled")
         html = job_html(line, len(worker_lines(store, config)))
-        return html, gr.update(visible=live), gr.update(visible=ended), gr.update(active=live), ""
+        buttons = gr.update(visible=live), gr.update(visible=ended)
+        return html, gr.update(visible=bool(line.log)), said_html(line.log), *buttons, gr.update(active=live), ""
 
     def opened(request: gr.Request) -> tuple[object, ...]:
         try:
@@ -81,7 +85,7 @@ def build_status(demo: gr.Blocks, settings: Settings, config: Config, store: Sto
     def restart(job: str, profile: gr.OAuthProfile | None) -> tuple[object, ...]:
         return act("rerun", job, profile)
 
-    parts = [shown, cancel_it, again, timer, newest]
+    parts = [shown, log, said_there, cancel_it, again, timer, newest]
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
     demo.load(opened, None, [job, *parts], **quiet)
     timer.tick(state, job, parts, **quiet)

@@ -114,13 +114,18 @@ def job_html(line: JobLine, workers: int) -> str:
         board = f'<p class="note">{", ".join(links)}</p>'
     return (
         f'<div role="status"><h2>Job {escape(line.id)}</h2>{facts([pair for pair in pairs if pair[1]])}{done}{board}'
-        f'<h2>Log</h2><ol class="log">{log_html(line)}</ol></div>'
+        f'<h2>What happened</h2><ol class="log">{log_html(line)}</ol></div>'
     )
 
 
 def address(model: str, result: str = "") -> str:
     """Where a model's page lies."""
     return f"./model?name={quote(model, safe='')}" + (f"&result={quote(result, safe='')}" if result else "")
+
+
+def said_html(lines: Sequence[str]) -> str:
+    """What the evaluation said, as text: nothing in it is markup, whatever a checkpoint calls its entries."""
+    return f'<div class="snippet"><pre tabindex="0" aria-label="Log of the evaluation"><code>{escape(chr(10).join(lines))}</code></pre></div>'
 
 
 def log_html(line: JobLine) -> str:

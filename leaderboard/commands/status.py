@@ -29,7 +29,8 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     with opened() as (store, config):
         while True:
             lines, at_work = job_lines(store, options.user, options.job, options.limit), worker_lines(store, config)
-            text = "\n\n".join(filter(None, [table(lines), help_needed(lines, at_work)]))
+            said = "\n".join(line for one in lines for line in one.log)
+            text = "\n\n".join(filter(None, [table(lines), help_needed(lines, at_work), said]))
             if not options.watch or not any(line.state in ("queued", "running") for line in lines):
                 return {"jobs": [asdict(line) for line in lines], "workers": [asdict(line) for line in at_work]}, text
             home = "\x1b[2J\x1b[H" if sys.stderr.isatty() else ""

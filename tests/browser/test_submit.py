@@ -61,6 +61,9 @@ def test_from_a_file_to_the_leaderboard(app: App, visit: Visit, tmp_path: Path):
     expect(status.locator("#job")).to_contain_text("done", timeout=60_000)
 
     expect(status.locator("#job .log li")).to_have_count(3)
+    status.get_by_role("button", name="Log", exact=True).click()
+    expect(status.locator("#job-log pre")).to_contain_text("scored 256 images")
+    expect(status.locator("#job-log pre")).to_contain_text("robustness on 15 images")
     status.get_by_role("link", name="Everything about it").click()
     expect(status.locator("#model h1")).to_have_text("My nano")
     expect(status.locator("#model-details")).to_contain_text("python -m eval score")

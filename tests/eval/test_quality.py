@@ -7,7 +7,7 @@ from scipy import stats
 
 from eval import quality
 from eval.corruptions import CORRUPTIONS
-from eval.quality import brisque_scorer, relate
+from eval.quality import brisque_scorer, lengths, relate
 from poster.errors import InputError
 
 
@@ -43,6 +43,18 @@ def test_correlation_and_quartiles():
     assert [row["accuracy"] for row in found["quartiles"]] == pytest.approx(groups["mean"].tolist(), abs=0.02)
     assert sum(row["images"] for row in found["quartiles"]) == 398
     assert found["quartiles"][3]["accuracy"] > found["quartiles"][0]["accuracy"]
+
+
+def test_embeddings_that_a_large_run_kept_sparsely_are_found_again():
+    whole = np.random.default_rng(0).standard_normal((90, 5)).astype(np.float32)
+    chosen = np.arange(0, 90, 2)
+    norms = lengths(whole[::3], chosen, 3)
+    assert np.isnan(norms[chosen % 3 > 0]).all()
+    assert norms[chosen % 3 == 0] == pytest.approx([np.linalg.norm(whole[position]) for position in chosen if position % 3 == 0])
+    brisque = np.linspace(1, 80, len(chosen))
+    found, kept = relate(brisque, norms, brisque > 9), np.isfinite(norms)
+    assert found["correlation"] == pytest.approx(stats.spearmanr(norms[kept], -brisque[kept]).statistic) and found["num_images"] == len(chosen)
+    assert "embedding kept" in relate(brisque, np.full(len(chosen), np.nan), brisque > 9)["correlation_undefined"]
 
 
 def test_what_is_undefined_says_why():

@@ -1,7 +1,8 @@
 """Stands in for leaderboard/child.py where the queue is tested: a real process that answers the same way at once, without torch.
 
 Its task is steered by files in the folder FER_CACHE names: "hold" keeps it busy until the file is gone, "seconds" for so long, "crash" lets it die
-by a signal, "fail" by an exception, "refuse" and "broken" end it with that answer. While it holds, "running" names its process.
+by a signal, "fail" by an exception, "refuse" and "broken" end it with that answer, "say" is what it writes to its log first, "scored" lets it die or
+hold (by what the file says) when the scores are stored. While it holds, "running" names its process.
 """
 
 import hashlib
@@ -22,6 +23,9 @@ def main():
     task = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=lambda: (os.read(0, 1), os._exit(3)), daemon=True).start()
     steer = Path(os.environ["FER_CACHE"])
+    if (steer / "say").exists():
+        sys.stderr.write((steer / "say").read_text())
+        sys.stderr.flush()
     if (steer / "crash").exists():
         os.kill(os.getpid(), signal.SIGSEGV)
     if (steer / "fail").exists():
@@ -57,6 +61,11 @@ def main():
     }  # fmt: skip
     out.with_suffix(".parquet").write_bytes(b"PAR1")
     out.write_text(json.dumps(result))
+    if (steer / "scored").exists():
+        say(progress=0.3, message="scored", scored=True)
+        if (steer / "scored").read_text() == "hold":
+            time.sleep(600)
+        os.kill(os.getpid(), signal.SIGSEGV)
     say(done={"result": str(out)})
 
 

@@ -43,7 +43,7 @@ def main() -> None:
     for engine in ("local", "ray"):
         out = folder / engine / "result.json"
         out.parent.mkdir()
-        score(lambda _: None, str(weights), "sketch", "self-test", "", "cpu", str(out), "s", engine)
+        score(lambda _: None, str(weights), "sketch", "self-test", "", "cpu", str(out), "s", engine, sample=0, seconds=600)
         results[engine] = json.loads(out.read_text())["confusion"]
     print(
         json.dumps(

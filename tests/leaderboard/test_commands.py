@@ -12,8 +12,11 @@ from sqlalchemy.exc import OperationalError
 
 from leaderboard import doctor
 from leaderboard.__main__ import main
+from leaderboard.again import commands
+from leaderboard.board import measured_row
 from leaderboard.config import ROOT, Config
 from leaderboard.lease import claim
+from leaderboard.result_figures import result_figure
 from leaderboard.status import stored_records, worker_lines
 from leaderboard.store import open_store
 from leaderboard.worker import Worker
@@ -70,10 +73,16 @@ def test_the_whole_way_of_a_submission(home, command):
     code, status = as_json(command, "status", job["id"])
     (line,) = status["jobs"]
     assert (line["state"], line["model"], line["tries"]) == ("done", "Nano of noise", 1), done.stderr
+    said = "\n".join(line["log"])
+    assert "scored 256 images" in said and "robustness on 15 images" in said and "left out" not in said and "hf_secret" not in said and str(home) not in said
+    assert said in command("status", job["id"])[1]
     store = open_store(Config.from_environment().url)
     (record,) = stored_records(store)
     store.close()
     assert record.num_images == 256 and record.id == line["result"] and record.architecture == "posterpp_nano" and record.training_data == "none"
+    assert {"robustness", "scale", "quality"} <= set(record.analyses) and "--analyses scale,robustness,quality --sample" in commands(record)[-1]
+    assert all(result_figure(name, [record], {}) is not None for name in ("robustness", "resolution", "quality"))
+    assert measured_row(record).corrupted == 100 * record.analyses["robustness"]["mean_corruption_accuracy"]
     code, again = as_json(command, "submit", str(path), *ABOUT)
     assert code == 0 and again["jobs"][0]["id"] == job["id"] and not again["jobs"][0]["new"]
     code, out, _ = command("export", "--format", "markdown", "--benchmark", "sketch")
@@ -119,6 +128,8 @@ def test_what_the_user_got_wrong_is_one_sentence_and_exit_code_2(home, command, 
         ("FER_QUOTA", "-1"),
         ("FER_MAX_TRIES", "1.5"),
         ("FER_MAX_SECONDS", "nan"),
+        ("FER_ANALYSES_SAMPLE", "-1"),
+        ("FER_ANALYSES_SAMPLE", "all"),
         ("FER_LEASE", "10"),
         ("FER_DATA", "/dev/null"),
         ("HF_ENDPOINT", "nonsense"),
@@ -249,5 +260,6 @@ def test_a_command_leaves_the_loggers_as_they_were(home, command, capsys):
 def test_settings_come_from_the_environment():
     config = Config.from_environment({"FER_LEASE": "30", "FER_BEAT": "5", "FER_DATABASE_URL": "postgresql://x/y", "FER_QUOTA": "3"})
     assert (config.lease, config.beat, config.url, config.quota) == (30.0, 5.0, "postgresql://x/y", 3)
+    assert config.analyses_sample == 500 and Config.from_environment({"FER_ANALYSES_SAMPLE": "0"}).analyses_sample == 0
     with pytest.raises(InputError, match="at most half"):
         Config.from_environment({"FER_LEASE": "10"})

@@ -18,6 +18,7 @@ BLOCKS = {
     "quality": {"num_images": 9, "correlation": None, "quartiles": [{"quality": "low", "images": 3, **POINT}]},
     "geometry": {"classes": ["fear", "anger"], "centroid_cosine": [[1.0, 0.2], [0.2, 1.0]], "inter_class_similarity": 0.2, "within_between": None},
     "heatmaps": {"methods": {"features": {"deletion": 0.3, "insertion": 0.6}}, "best": "features"},
+    "left_out": {"copies": "It failed (ValueError)."},
 }
 RELIABILITY = {"counts": [0, 3], "confidence": [None, 0.9], "accuracy": [None, 0.8]}
 
@@ -37,6 +38,7 @@ def test_the_committed_results_keep_what_came_with_them():
 def test_every_block_is_kept_as_it_is_and_unknown_ones_are_dropped():
     assert checked_analyses({**BLOCKS, "plane": {"rows": [1]}, "verification": {"accuracy": 1}}) == BLOCKS
     assert checked_analyses({"geometry": {"undefined": "fewer than two classes"}}) == {} == checked_reliability({}) == checked_contract(None)
+    assert checked_analyses({"left_out": {}}) == {}
 
 
 @pytest.mark.parametrize(
@@ -47,6 +49,7 @@ def test_every_block_is_kept_as_it_is_and_unknown_ones_are_dropped():
         (("robustness", "curves"), [[1]]), (("quality", "quartiles", 0, "quality"), "<script>"), (("quality", "quartiles", 0, "images"), True),
         (("geometry", "centroid_cosine"), [[1.0]]), (("geometry", "classes"), ["a"] * 500), (("geometry", "silhouette"), "x"),
         (("heatmaps", "best"), "<img src=x>"), (("heatmaps", "deep"), [[[[[[[1]]]]]]]), (("heatmaps",), "x"),
+        (("left_out", "copies"), "<b>"), (("left_out",), "x"),
     ],
 )  # fmt: skip
 def test_another_shape_is_refused(path, value):

@@ -15,12 +15,15 @@ from sqlalchemy import event, select, text, update
 
 from leaderboard import lease
 from leaderboard.accepted import obtain_weights, weights_path
+from leaderboard.attempt import Overdue
 from leaderboard.config import ROOT
 from leaderboard.fetch import HubUnavailable
 from leaderboard.jobs import cancel, get
+from leaderboard.lease import LeaseLost
 from leaderboard.process import child_environment
 from leaderboard.quota import charged
 from leaderboard.record import parse_json
+from leaderboard.status import job_lines
 from leaderboard.store import Store, jobs, results, workers
 from leaderboard.worker import Worker
 from tests.leaderboard.conftest import add_job
@@ -34,7 +37,7 @@ def steer(tmp_path, monkeypatch):
     folder = tmp_path / "steer"
     folder.mkdir()
     monkeypatch.setenv("FER_CACHE", str(folder))
-    for name in ("leaderboard.worker.LOOK_SECONDS", "leaderboard.held.LOOK_SECONDS", "leaderboard.held.NEWS_SECONDS"):
+    for name in ("leaderboard.attempt.LOOK_SECONDS", "leaderboard.held.LOOK_SECONDS", "leaderboard.held.NEWS_SECONDS"):
         monkeypatch.setattr(name, 0.1)
     monkeypatch.setattr("leaderboard.worker.REST_SECONDS", 0.1)
     return folder
@@ -79,7 +82,7 @@ def test_progress_is_seen_while_it_runs(store, config, worker, queue, steer, mon
     (steer / "seconds").write_text("0.6")
     seen = []
     beat = lease.beat
-    monkeypatch.setattr(lease, "beat", lambda *words: (seen.append(words[3:]), beat(*words)))
+    monkeypatch.setattr(lease, "beat", lambda *words: (seen.append(words[3:5]), beat(*words)))
     queue(1)
     worker.run(once=True)
     assert [share for share, _ in seen] == sorted(share for share, _ in seen) and len(seen) >= 2
@@ -88,7 +91,7 @@ def test_progress_is_seen_while_it_runs(store, config, worker, queue, steer, mon
 
 
 def test_a_refusal_is_the_submitters_and_a_held_back_result_too(store, worker, queue, steer):
-    (steer / "refuse").write_text("the model's output is not a finite number")
+    (steer / "refuse").write_text("the model's output for \x1b[31m/srv/x/a.png is not a finite number")
     first = queue(1)
     worker.run(once=True)
     (steer / "refuse").unlink()
@@ -96,7 +99,7 @@ def test_a_refusal_is_the_submitters_and_a_held_back_result_too(store, worker, q
     second = queue(2)
     worker.run(once=True)
     assert (state(store, first).state, state(store, first).fault, state(store, first).message) == (
-        "failed", "submitter", "The model's output is not a finite number."
+        "failed", "submitter", "The model's output for .../a.png is not a finite number."
     )  # fmt: skip
     assert state(store, second).message == "Held back: Likely permuted labels." and stored(store) == []
 
@@ -114,6 +117,59 @@ def test_a_checkpoint_that_crashes_three_times_fails_free_of_charge_and_the_queu
     assert job.message == f"Failed 3 times, the last time because the evaluation {sentence}; it is not tried again, and this was not charged."
     with store.read() as connection:
         assert charged(connection, config, "ann") == 1
+
+
+def test_what_the_evaluation_said_is_kept_over_all_tries_and_inert(store, config, worker, queue, steer, monkeypatch, caplog):
+    monkeypatch.setenv("HF_TOKEN", "swordfish")
+    (steer / "say").write_text("\x1b[2Jodd entry <script>\u202e of /home/ann/x.pth, swordfish\r\n")
+    (steer / "fail").touch()
+    queued = queue(1)
+    worker.work(lease.claim(store, config, "w"))
+    (line,) = job_lines(store, job=queued.job.id)
+    assert line.state == "queued" and [one[20:] for one in line.log] == [
+        "try 1 of 3 on cpu", "odd entry <script>  of .../x.pth, [hidden]", "a bug on demand", "try 1: the evaluation ended with code 1; waiting for another",
+    ]  # fmt: skip
+    assert "\x1b" not in caplog.text and "\u202e" not in caplog.text
+    (steer / "fail").unlink()
+    Worker(store, config, command=QUICK).run(once=True)
+    (line,) = job_lines(store, job=queued.job.id)
+    assert [one[20:] for one in line.log[4:]] == ["try 2 of 3 on cpu", line.log[1][20:], f"done: 6 of 8 right, result {line.result}"]
+    assert all(one.isprintable() for one in line.log) and job_lines(store)[0].log == (), "only where one job is asked for"
+
+
+def test_a_late_worker_adds_nothing_to_the_log(store, config, queue):
+    queue(1)
+    job = lease.claim(store, config, "w")
+    lease.beat(store, config, job, 0.1, "scoring", "mine")
+    late = replace(job, token=job.token - 1)
+    for word in (lambda: lease.beat(store, config, late, 0.2, "scoring", "late"), lambda: lease.stop(store, late, "late")):
+        with pytest.raises(LeaseLost):
+            word()
+    lease.release(store, late, "late", "late")
+    assert job_lines(store, job=job.id)[0].log == ("mine",)
+
+
+@pytest.mark.parametrize("end, why", [("crash", "the process was killed by SIGSEGV"), ("hold", "the time for an evaluation was over")])
+def test_scores_that_are_stored_are_never_lost_to_the_analyses(store, config, worker, queue, steer, monkeypatch, end, why):
+    (steer / "scored").write_text(end)
+    looker = Worker._looker
+
+    def impatient(self, held, deadline):
+        look = looker(self, held, deadline)
+
+        def late() -> None:
+            look()
+            if end == "hold" and held.message == "scored":
+                raise Overdue
+
+        return late
+
+    monkeypatch.setattr(Worker, "_looker", impatient)
+    queued = queue(1)
+    worker.run(once=True)
+    (line,) = job_lines(store, job=queued.job.id)
+    assert (line.state, line.tries, len(stored(store))) == ("done", 1, 1)
+    assert f"analyses are missing: {why}; the scores stand" in line.log[-2]
 
 
 def test_an_evaluation_that_never_ends_is_stopped(store, config, queue, steer):
@@ -214,7 +270,7 @@ def from_a_slow_hub(monkeypatch, config, seconds=2.0, answer=None):
             raise answer
         return stored(*arguments)
 
-    monkeypatch.setattr("leaderboard.worker.obtain_weights", slow)
+    monkeypatch.setattr("leaderboard.attempt.obtain_weights", slow)
 
 
 def test_a_download_longer_than_the_lease_keeps_the_job(store, config, queue, steer, monkeypatch):
@@ -250,7 +306,7 @@ def test_trouble_of_the_machine_is_no_try_and_any_other_error_is(store, config, 
     def broken(*_):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("leaderboard.worker.obtain_weights", broken)
+    monkeypatch.setattr("leaderboard.attempt.obtain_weights", broken)
     queued = queue(1)
     for _ in range(config.max_tries + 1):
         if job := lease.claim(store, config, "w"):

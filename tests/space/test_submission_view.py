@@ -8,7 +8,7 @@ import pytest
 
 from leaderboard.status import JobLine
 from poster.checkpoint import inspect
-from space.submission_view import facts, inspection_html, job_html, jobs_html, probe_pictures, tried_html
+from space.submission_view import facts, inspection_html, job_html, jobs_html, probe_pictures, said_html, tried_html
 from tests.space.test_answer_view import Elements
 
 LINE = JobLine("0123456789ab", "A model", "ferplus", "majority", "queued", "", 0.0, 1, "", 3, 60.0, "ann", "")
@@ -41,6 +41,12 @@ def test_the_log_tells_what_happened_when():
     for words in ("2001-09-09 01:46:40 UTC", "queued by ann", "01:47:40 UTC", "taken by w1, 2 tries", "01:48:10 UTC", "failed: the disk is full"):
         assert words in text
     assert "now  chunk 3" in " ".join(Elements(job_html(replace(LINE, state="running", message="chunk 3"), 1)).words)
+
+
+def test_what_the_evaluation_said_is_text():
+    html = said_html(("2001-09-09 01:46:40 scoring", f"{HOSTILE} & </pre></details><img src=x onerror=alert(1)>"))
+    assert "<script" not in html and "<img" not in html and html.count("</pre>") == 1
+    assert f"scoring\n{HOSTILE} & </pre>" in "".join(Elements(html).words)
 
 
 def test_the_sixteen_pictures_of_the_dry_run_with_their_answers():
