@@ -132,15 +132,19 @@ class PosterV2(nn.Module):
         first, second, third = self.landmark_stream(images)
         return self.image_stream(images), [self.align1(first), self.align2(second), self.align3(third)]
 
-    def forward_features(self, images: Tensor) -> Tensor:
+    def fuse(self, image_maps: list[Tensor], landmark_maps: list[Tensor]) -> Tensor:
+        """What :meth:`forward_maps` returns -> embedding (N, embed_dim)."""
         tokens = []
-        for level, image_map, landmark_map, embed in zip(self.levels, *self.forward_maps(images), (self.embed1, self.embed2, self.embed3), strict=True):
+        for level, image_map, landmark_map, embed in zip(self.levels, image_maps, landmark_maps, (self.embed1, self.embed2, self.embed3), strict=True):
             fused = level(image_map, landmark_map)
             side = landmark_map.shape[-1]
             fused = fused.transpose(1, 2).reshape(fused.shape[0], -1, side, side)
             tokens.append(embed(fused).flatten(2).transpose(1, 2))
-        x = torch.cat([self.cls_token.expand(images.shape[0], -1, -1), *tokens], dim=1) + self.pos_embed
+        x = torch.cat([self.cls_token.expand(len(tokens[0]), -1, -1), *tokens], dim=1) + self.pos_embed
         return self.gate(self.norm(self.blocks(x))[:, 0])
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        return self.fuse(*self.forward_maps(images))
 
     def forward_head(self, embedding: Tensor) -> Tensor:
         return self.head(embedding)

@@ -15,6 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backbone", type=Path, metavar="FILE", help="the official repositories' ir50.pth, for the full-size models")
     parser.add_argument("--start", metavar="WEIGHTS", help="go on from a trained model of the same architecture: a shipped model's name or a checkpoint")
     parser.add_argument("--resume", action="store_true", help="go on after the last finished epoch")
+    parser.add_argument(
+        "--live", action="store_true", help="also write OUT/live, which `tensorboard --logdir OUT` draws while the run lasts (needs tensorboardX)"
+    )
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: all)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a value of the recipe, e.g. --set epochs=30")
 
@@ -34,6 +37,6 @@ def run(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     recipe = RECIPES[arguments.recipe].override(arguments.set)
-    result = train(recipe, arguments.data, arguments.out, arguments.resume, arguments.teacher, arguments.backbone, arguments.start)
+    result = train(recipe, arguments.data, arguments.out, arguments.resume, arguments.teacher, arguments.backbone, arguments.start, arguments.live)
     scores = result["validation"]
     return result, f"{result['file']}: accuracy {scores['accuracy']:.4f}, mean class accuracy {scores['mean_class_accuracy']:.4f} on {result['split']}"

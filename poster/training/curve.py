@@ -16,9 +16,13 @@ PANELS = (
 
 
 def curve(log: Path) -> str:
-    """The text of an SVG file drawn from ``log.csv``; two panels side by side, at least one epoch."""
+    """The text of an SVG file drawn from ``log.csv``; two panels side by side, at least one epoch.
+
+    A dashed line marks the epoch with the lowest validation loss, whose weights are kept.
+    """
     rows = list(csv.DictReader(log.read_text().splitlines()))
     epochs = [float(row["epoch"]) for row in rows]
+    best = float(min(rows, key=lambda row: float(row["loss"]))["epoch"])
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {2 * (WIDTH + LEFT) + 30} {HEIGHT + 72}" font-family="sans-serif" font-size="11" role="img">',
         '<title>Training curve</title><rect width="100%" height="100%" fill="#ffffff"/>',
@@ -34,19 +38,25 @@ def curve(log: Path) -> str:
             y = TOP + HEIGHT * (1 - tick / 4)
             parts.append(f'<line x1="{x0}" x2="{x0 + WIDTH}" y1="{y:.1f}" y2="{y:.1f}" stroke="#dddddd"/>')
             parts.append(f'<text x="{x0 - 6}" y="{y + 4:.1f}" text-anchor="end" fill="#555555">{value:.3g}</text>')
+        chosen = x0 + WIDTH * (best - epochs[0]) / max(epochs[-1] - epochs[0], 1)
+        parts.append(f'<line x1="{chosen:.1f}" x2="{chosen:.1f}" y1="{TOP}" y2="{TOP + HEIGHT}" stroke="#999999" stroke-dasharray="3 3"/>')
         for colour, values, name, line in zip(COLOURS, series, names, (0, 1), strict=True):
             across = [x0 + WIDTH * (epoch - epochs[0]) / max(epochs[-1] - epochs[0], 1) for epoch in epochs]
             points = " ".join(f"{x:.1f},{TOP + HEIGHT * (1 - (value - low) / span):.1f}" for x, value in zip(across, values, strict=True))
             parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
+            parts += [
+                f'<circle cx="{x:.1f}" cy="{y}" r="2.5" fill="{colour}"/>' for x, y in zip(across, (p.split(",")[1] for p in points.split()), strict=True)
+            ]
             parts.append(f'<text x="{x0 + line * 140}" y="{TOP + HEIGHT + 36}" fill="{colour}">{name}</text>')
         parts.append(f'<text x="{x0 + WIDTH}" y="{TOP + HEIGHT + 18}" text-anchor="end" fill="#555555">epoch {epochs[-1]:.0f}</text>')
+        parts.append(f'<text x="{x0}" y="{TOP + HEIGHT + 18}" fill="#555555">dashed: the epoch kept, {best:.0f}</text>')
     return "\n".join([*parts, "</svg>", ""])
 
 
 def confusion_picture(matrix: np.ndarray, labels: tuple[str, ...]) -> str:
     """The text of an SVG file: counts (K, K), rows the labels, shaded by the share of their row."""
-    cell, left, top = 58, 90, 84
-    width, height = left + cell * len(labels) + 10, top + cell * len(labels) + 10
+    cell, left, top = 58, 90, 84  # the names stand askew over the columns, the last one beyond its own
+    width, height = left + cell * len(labels) + 40, top + cell * len(labels) + 10
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12" role="img">',

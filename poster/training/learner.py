@@ -11,11 +11,19 @@ from torch.nn import functional as F
 from poster.heads import CosineHead
 from poster.training.recipe import Recipe
 
+Maps = tuple[list[Tensor], list[Tensor]]
+
+
+def average_map(image_maps: list[Tensor]) -> Tensor:
+    """The image stream's feature (N, C): its last map, averaged over the picture."""
+    return image_maps[-1].mean(dim=(2, 3))
+
 
 class Learner(nn.Module):
     """``forward``: normalised images (N, 3, S, S) and targets (N, K), rows summing to 1 -> logits (N, K) of the model, and of the image stream alone.
 
     The second logits are None where the recipe has no auxiliary loss. The margin of a cosine head acts on the largest target.
+    maps: the images' maps (``forward_maps`` of POSTER++) where they are known already, from streams that several models share.
     """
 
     def __init__(self, model: nn.Module, recipe: Recipe, num_classes: int) -> None:
@@ -24,7 +32,7 @@ class Learner(nn.Module):
         width = model.image_stream.stages[-1][-1].bn2.num_features
         self.auxiliary = nn.Linear(width, num_classes) if recipe.auxiliary else None
         self._seen: dict[str, Tensor] = {}
-        model.image_stream.register_forward_hook(self._keep("image", lambda maps: maps[-1].mean(dim=(2, 3))))
+        model.image_stream.register_forward_hook(self._keep("image", average_map))
         model.norm.register_forward_hook(self._keep("mlp", lambda tokens: tokens[:, 0]))
 
     def _keep(self, name: str, pick: Callable[..., Tensor]) -> Callable[..., None]:
@@ -34,8 +42,8 @@ class Learner(nn.Module):
 
         return hear
 
-    def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor | None]:
-        embedding = self.model.forward_features(images)
+    def forward(self, images: Tensor, targets: Tensor, maps: Maps | None = None) -> tuple[Tensor, Tensor | None]:
+        embedding = self.model.forward_features(images) if maps is None else self._fused(maps)
         head = self.model.head
         if isinstance(head, CosineHead):
             embedding = embedding.float()
@@ -45,6 +53,10 @@ class Learner(nn.Module):
         else:
             logits = self.model.forward_head(embedding)
         return logits.float(), None if self.auxiliary is None else self.auxiliary(self._seen["image"]).float()
+
+    def _fused(self, maps: Maps) -> Tensor:
+        self._seen["image"] = average_map(maps[0])
+        return self.model.fuse(*maps)
 
     def hold_landmarks(self) -> None:
         """Keep the landmark stream as it was taught: no gradient, and BatchNorm on its stored statistics."""

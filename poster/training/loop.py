@@ -27,7 +27,8 @@ from poster.training.curve import curve
 from poster.training.data import TrainingData
 from poster.training.landmarks import as_input
 from poster.training.learner import Learner
-from poster.training.recipe import Recipe
+from poster.training.live import Live
+from poster.training.recipe import Augmentation, Recipe
 from poster.training.schedule import build_optimizer, learning_rate
 from poster.training.targets import TARGETS, loss, mix, targets
 from poster.training.validate import predict, scores
@@ -36,7 +37,9 @@ log = logging.getLogger(__name__)
 LAST, BEST, LOG, CURVE = "last.pt", "best.pt", "log.csv", "curve.svg"
 
 
-def train(model: nn.Module, contract: ModelContract, data: TrainingData, recipe: Recipe, out: Path, resume: bool = False) -> dict[str, Tensor]:
+def train(
+    model: nn.Module, contract: ModelContract, data: TrainingData, recipe: Recipe, out: Path, resume: bool = False, live: Live | None = None
+) -> dict[str, Tensor]:
     """Train ``model`` and return the weights (averaged, if the recipe averages) of the epoch with the lowest cross-entropy on the validation split.
 
     The cross-entropy chooses because it is steadier: a few thousand pictures leave the accuracy uncertain by more than epochs differ.
@@ -50,7 +53,7 @@ def train(model: nn.Module, contract: ModelContract, data: TrainingData, recipe:
     if recipe.freeze_landmarks:
         learner.hold_landmarks()
     learner.to(accelerator.device)
-    average = AveragedModel(model, multi_avg_fn=_warming_average(recipe.ema), use_buffers=True) if recipe.ema else None
+    average = AveragedModel(model, multi_avg_fn=warming_average(recipe.ema), use_buffers=True) if recipe.ema else None
     optimizer = build_optimizer(learner, recipe)
     start, best, best_epoch = 0, math.inf, 0
     if resume and (out / LAST).is_file():
@@ -70,7 +73,7 @@ def train(model: nn.Module, contract: ModelContract, data: TrainingData, recipe:
             log.info("no better validation loss since epoch %d; stopping early", best_epoch)
             break
         began = time.perf_counter()
-        row = _epoch(epoch, accelerator, stepped, learner, average, optimizer, contract, data, recipe)
+        row = _epoch(epoch, accelerator, stepped, learner, average, optimizer, contract, data, recipe, live)
         logits = predict(finished, data.images[data.validation], contract)
         row |= scores(logits, data.labels[data.validation])
         row["seconds"] = time.perf_counter() - began
@@ -80,10 +83,12 @@ def train(model: nn.Module, contract: ModelContract, data: TrainingData, recipe:
             _append(out / LOG, row, first=epoch == 0)
             log.info(json.dumps({key: round(value, 5) for key, value in row.items()}))
             (out / CURVE).write_text(curve(out / LOG))
+            if live is not None:
+                live.epoch(row)
             if better:
-                _save(out / BEST, finished.state_dict())
+                save(out / BEST, finished.state_dict())
             progress = {"epoch": epoch + 1, "best": best, "best_epoch": best_epoch, "average": average.state_dict() if average is not None else {}}
-            _save(out / LAST, {"trained": learner.state_dict(), "optimizer": optimizer.state_dict(), **progress})
+            save(out / LAST, {"trained": learner.state_dict(), "optimizer": optimizer.state_dict(), **progress})
         accelerator.wait_for_everyone()
     return torch.load(out / BEST, map_location="cpu", weights_only=True)
 
@@ -98,49 +103,72 @@ def _epoch(
     contract: ModelContract,
     data: TrainingData,
     recipe: Recipe,
+    live: Live | None,
 ) -> dict[str, float]:
     """One pass; every process takes its share of each batch. Returns the first columns of the log's row."""
     torch.manual_seed(recipe.seed * 100003 + epoch + 7919 * accelerator.process_index)
-    rows = data.draw(np.random.default_rng((recipe.seed, epoch)), recipe.class_balance)
-    steps = min(recipe.steps or len(rows), max(len(rows) // recipe.batch_size, 1))
+    rows, steps, how = plan(epoch, data, recipe)
     prepared.train()
     if recipe.freeze_landmarks:
         learner.hold_landmarks()
     parameters = [p for p in learner.parameters() if p.requires_grad]
-    how = recipe.augmentation.scaled(min(1.0, epoch / recipe.ramp_epochs) if recipe.ramp_epochs else 1.0)
     total, lr = 0.0, recipe.lr
     bar = tqdm(range(steps), desc=f"epoch {epoch + 1}/{recipe.epochs}", unit="batch", mininterval=5, disable=not accelerator.is_main_process)
     for step in bar:
-        lr = learning_rate(recipe, epoch + step / steps)
-        for group in optimizer.param_groups:
-            group["lr"] = lr
+        lr = set_rate(optimizer, recipe, epoch + step / steps)
         chosen = rows[step * recipe.batch_size : (step + 1) * recipe.batch_size][accelerator.process_index :: accelerator.num_processes]
         images, wanted = batch(data, chosen, how, recipe, contract, accelerator.device)
-
-        def backward(images: Tensor = images, wanted: Tensor = wanted) -> float:
-            with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=recipe.bf16):
-                logits, from_image = prepared(images, wanted)
-            main = loss(logits, wanted, recipe.target)
-            optimizer.zero_grad(set_to_none=True)
-            accelerator.backward(main if from_image is None else main + recipe.auxiliary * loss(from_image, wanted, recipe.target))
-            return main.item()
-
-        total += backward()
-        if recipe.sam:
-            before = sam.climb(parameters, recipe.sam)
-            backward()
-            sam.descend(before)
-        if recipe.clip_norm:
-            accelerator.clip_grad_norm_(parameters, recipe.clip_norm)
-        optimizer.step()
+        total += step_once(accelerator, prepared, parameters, optimizer, recipe, (images, wanted))
         if average is not None:
             average.update_parameters(learner.model)
         bar.set_postfix(loss=f"{total / (step + 1):.3f}", refresh=False)
+        if live is not None and accelerator.is_main_process:
+            live.step(epoch * steps + step + 1, loss=total / (step + 1), lr=lr)
     return {"epoch": epoch + 1, "lr": lr, "train_loss": total / steps}
 
 
+def plan(epoch: int, data: TrainingData, recipe: Recipe) -> tuple[np.ndarray, int, Augmentation]:
+    """An epoch's rows in order, its number of batches, and how far its pictures are varied."""
+    rows = data.draw(np.random.default_rng((recipe.seed, epoch)), recipe.class_balance)
+    steps = min(recipe.steps or len(rows), max(len(rows) // recipe.batch_size, 1))
+    return rows, steps, recipe.augmentation.scaled(min(1.0, epoch / recipe.ramp_epochs) if recipe.ramp_epochs else 1.0)
+
+
+def set_rate(optimizer: torch.optim.Optimizer, recipe: Recipe, epoch: float) -> float:
+    """Give the optimizer the learning rate of that fraction of the run."""
+    lr = learning_rate(recipe, epoch)
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+    return lr
+
+
+def step_once(
+    accelerator: Accelerator, prepared: nn.Module, parameters: list[Tensor], optimizer: torch.optim.Optimizer, recipe: Recipe, inputs: tuple[Any, ...]
+) -> float:
+    """One step of the optimizer on what the learner takes: images, their targets, and the maps if known. Returns the loss before it."""
+
+    def backward() -> float:
+        with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=recipe.bf16):
+            logits, from_image = prepared(*inputs)
+        wanted = inputs[1]
+        main = loss(logits, wanted, recipe.target)
+        optimizer.zero_grad(set_to_none=True)
+        accelerator.backward(main if from_image is None else main + recipe.auxiliary * loss(from_image, wanted, recipe.target))
+        return main.item()
+
+    before_step = backward()
+    if recipe.sam:
+        before = sam.climb(parameters, recipe.sam)
+        backward()
+        sam.descend(before)
+    if recipe.clip_norm:
+        accelerator.clip_grad_norm_(parameters, recipe.clip_norm)
+    optimizer.step()
+    return before_step
+
+
 def batch(
-    data: TrainingData, chosen: np.ndarray, how: Any, recipe: Recipe, contract: ModelContract, device: torch.device | str = "cpu"
+    data: TrainingData, chosen: np.ndarray, how: Augmentation, recipe: Recipe, contract: ModelContract, device: torch.device | str = "cpu"
 ) -> tuple[Tensor, Tensor]:
     """The rows ``chosen``, varied and normalised (N, 3, S, S), with their targets (N, K); everything past the decoding runs on ``device``."""
     pixels = torch.from_numpy(data.images[chosen]).to(device)
@@ -151,7 +179,7 @@ def batch(
     return erase(as_input(images, contract), how), wanted
 
 
-def _warming_average(decay: float) -> Any:
+def warming_average(decay: float) -> Any:
     """An exponential average that follows closely at first, so that the first epochs' validation means something."""
 
     def update(averaged: Any, current: Any, count: Any) -> None:
@@ -174,7 +202,8 @@ def _cut(path: Path, epochs: int) -> None:
     path.write_text("".join(lines[: 1 + epochs]))
 
 
-def _save(path: Path, state: object) -> None:
+def save(path: Path, state: object) -> None:
+    """Write a checkpoint and move it into place: a crash leaves the old one."""
     temporary = path.with_suffix(".part")
     torch.save(state, temporary)
     os.replace(temporary, path)

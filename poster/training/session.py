@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from poster.errors import InputError
 from poster.training import loop
 from poster.training.curve import confusion_picture
 from poster.training.data import TrainingData, load
+from poster.training.live import Live
 from poster.training.recipe import Recipe
 from poster.training.start import build, trained
 from poster.training.validate import confusion, fit_temperature, predict, scores
@@ -34,6 +36,7 @@ def train(
     teacher: Path | None = None,
     backbone: Path | None = None,
     start: str | None = None,
+    live: bool = False,
 ) -> dict[str, Any]:
     """Run ``recipe`` on the data in ``data_dir``; returns the file written and its validation scores.
 
@@ -58,7 +61,8 @@ def train(
         torch.save(model.state_dict(), begun)
     loop.save_recipe(recipe, out / "recipe.json")
     contract = recipe.contract.replace(head=recipe.head.kind)
-    model.load_state_dict(loop.train(model, contract, data, recipe, out, resume))
+    with Live(out / "live") if live else nullcontext() as curves:
+        model.load_state_dict(loop.train(model, contract, data, recipe, out, resume, curves))
     model = model.cpu()
     if recipe.rare:
         favour_rare(model, data.votes[data.train], recipe.rare)
