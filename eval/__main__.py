@@ -12,6 +12,7 @@ COMMANDS = {
     "rescore": "every score again from stored predictions, without the model",
     "heatmaps": "what a model's heatmaps are worth: deletion, insertion, landmark mass, sanity checks",
     "heatmaps-page": "the page about a model's heatmaps, from two measurements",
+    "ablation": "which head is better, and how sure that is: the runs of `poster ablate` compared",
     "speed": "latency, throughput, parameters and FLOPs of a checkpoint on this machine",
     "bench": "every runtime against the plain network, and a whole evaluation against a plain loop",
     "growth": "time and memory of an evaluation against its number of images, with a drawing",
