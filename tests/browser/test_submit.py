@@ -61,7 +61,9 @@ def test_from_a_file_to_the_leaderboard(app: App, visit: Visit, tmp_path: Path):
     expect(status.locator("#job")).to_contain_text("done", timeout=60_000)
 
     expect(status.locator("#job .log li")).to_have_count(3)
-    status.get_by_role("button", name="Log", exact=True).click()
+    expect(status.locator("#job-log pre")).to_be_hidden()
+    status.locator("#job-log").get_by_role("button", name="Log").click()
+    expect(status.locator("#job-log pre")).to_be_visible()
     expect(status.locator("#job-log pre")).to_contain_text("scored 256 images")
     expect(status.locator("#job-log pre")).to_contain_text("robustness on 15 images")
     status.get_by_role("link", name="Everything about it").click()
