@@ -10,6 +10,7 @@ COMMANDS = {
     "convert": "a checkpoint to safetensors with its contract, or back to its authors' layout",
     "train": "a model by a recipe, resumable",
     "ablate": "the same network under each head, with the same pictures and seeds, resumable",
+    "landmarks": "the small network whose 68 points are drawn on faces, taught by POSTER's",
 }
 
 

@@ -10,6 +10,9 @@ _STOPS = np.array(
     [[13, 8, 60], [70, 12, 110], [125, 24, 109], [178, 43, 90], [221, 75, 62], [246, 123, 33], [251, 181, 35], [248, 245, 140]], dtype=np.float64
 )  # fmt: skip
 
+DOT, SMALLEST_DOT = 0.011, 0.001  # radius of a landmark's dot: of the points' extent, at least of the photo's longer side
+RIM = 1.6  # radius of its dark rim, in its own
+
 
 def colour(values: np.ndarray) -> np.ndarray:
     """float (H, W) in 0..1 -> uint8 RGB (H, W, 3)."""
@@ -39,13 +42,20 @@ def draw_boxes(rgb: np.ndarray, boxes: list[tuple[float, float, float, float]]) 
     return np.asarray(image)
 
 
+def dot_radius(points: np.ndarray, longer_side: float) -> float:
+    """Pixels: small enough that the points (P, 2) of a face stay apart, large enough to be seen in a photo of ``longer_side`` pixels."""
+    return max(DOT * float(np.ptp(points, axis=0).max()), SMALLEST_DOT * longer_side)
+
+
 def draw_landmarks(rgb: np.ndarray, faces: list[np.ndarray | None]) -> np.ndarray:
-    """A white dot with a dark rim on every landmark: (P, 2) x and y in pixels a face, None for a face without."""
+    """White dots with a dark rim: (P, 2) x and y in pixels a face, None for a face without. The rims of a face lie under all its dots."""
     image = Image.fromarray(rgb)
     draw = ImageDraw.Draw(image)
-    radius = max(2, round(max(image.size) / 250))
     for points in faces:
-        for x, y in [] if points is None else np.asarray(points, dtype=float).tolist():
-            for colour_, size in (((20, 20, 20), radius + 1), ((255, 255, 255), radius)):
+        if points is None:
+            continue
+        radius = dot_radius(points, max(image.size))
+        for colour_, size in (((20, 20, 20), radius * RIM), ((255, 255, 255), radius)):
+            for x, y in np.asarray(points, dtype=float).tolist():
                 draw.ellipse((x - size, y - size, x + size, y + size), fill=colour_)
     return np.asarray(image)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from poster.attention import heatmap
 from poster.errors import CheckpointError
 from poster.face import CropBox, Face, crop_face, find_faces
 from poster.fastest import fastest, setting
+from poster.landmarks import face_points
 from poster.preprocess import to_input
 from poster.quality import norm_quality, problems, quality
 from poster.runtime import RUNTIMES, Run, prepared
@@ -26,7 +27,7 @@ class Prediction:
     """One face. box: (x0, y0, x1, y1), pixels of the upright photo; landmarks: (5, 2) pixels or None; labels and probabilities in
     the model's order, summing to 1; quality: 0..1 and measure, what it was read from: "picture" or "embedding norm" (see poster/quality.py);
     problems: out of "small", "blurred", "turned"; heatmaps: name -> float32 (S, S) in 0..1 over the face's crop; crop: where that crop lies
-    in the photo."""
+    in the photo; points: the 68 points of poster/landmarks.py, (68, 2) pixels, where they were asked for."""
 
     box: tuple[float, float, float, float]
     landmarks: np.ndarray | None
@@ -37,6 +38,7 @@ class Prediction:
     crop: CropBox | None = field(default=None, compare=False)
     measure: str = "picture"
     problems: tuple[str, ...] = ()
+    points: np.ndarray | None = field(default=None, compare=False)
 
     @property
     def ranked(self) -> list[tuple[str, float]]:
@@ -59,15 +61,16 @@ def predict(
     heatmaps: tuple[str, ...] = (),
     explain: str | None = None,
     level: int | None = None,
+    points: bool = False,
 ) -> tuple[Prediction, ...]:
     """Classify the faces of a photo (H, W, 3) uint8, largest first; empty when there is none.
 
     model: from ``poster.load_model``. faces: from ``find_faces``, looked for when None. heatmaps: sources of ``poster.attention`` to add, for
-    the label ``explain`` (None: each face's predicted one) and one ``level`` (None: all). Raises CheckpointError for a model without an
-    expression head or without that source or level, ValueError for a label it does not know.
+    the label ``explain`` (None: each face's predicted one) and one ``level`` (None: all). points: whether to add the 68 points. Raises
+    CheckpointError for a model without an expression head or without that source or level, ValueError for a label it does not know.
     """
     found = find_faces(rgb) if faces is None else faces
-    return predict_many(model, [(rgb, found)], heatmaps, explain, level)[0]
+    return predict_many(model, [(rgb, found)], heatmaps, explain, level, points)[0]
 
 
 def predict_many(
@@ -76,6 +79,7 @@ def predict_many(
     heatmaps: tuple[str, ...] = (),
     explain: str | None = None,
     level: int | None = None,
+    points: bool = False,
 ) -> list[tuple[Prediction, ...]]:
     """:func:`predict` for several photos and their faces together, AT_ONCE faces at the model at a time."""
     contract = model.contract
@@ -85,6 +89,9 @@ def predict_many(
     predictions: list[Prediction] = []
     for start in range(0, len(every), AT_ONCE):
         predictions += _predict_faces(model, every[start : start + AT_ONCE], heatmaps, explain, level)
+    if points:
+        marked = [own for rgb, faces in photos for own in face_points(rgb, faces)]
+        predictions = [replace(one, points=own) for one, own in zip(predictions, marked, strict=True)]
     rest = iter(predictions)
     return [tuple(next(rest) for _ in faces) for _, faces in photos]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from poster.overlay import colour
+from poster.overlay import RIM, colour, dot_radius
 from poster.quality import USABLE
 from space.engine import Answer
 from space.expressions import COLOURS, MEANINGS
@@ -59,7 +59,7 @@ def message_html(sentence: str) -> str:
 
 
 def photo_html(answer: Answer) -> str:
-    """The photo; over it the heatmap, whose opacity the page changes by itself, and the boxes."""
+    """The photo; over it the heatmap, whose opacity the page changes by itself, the landmarks, which it hides at first, and the boxes."""
     height, width = answer.photo.shape[:2]
     wider = f' style="width:{LEAST}px"' if width < LEAST and height < 2 * width else ""
     photo = f'<img class="photo"{wider} alt="{escape(alt_text(answer))}" width="{width}" height="{height}" src="{_jpeg(answer.photo)}">'
@@ -68,10 +68,12 @@ def photo_html(answer: Answer) -> str:
     heat = "" if answer.heat is None else f'<img class="heat" alt="" aria-hidden="true" src="{_heat(answer.heat)}">'
     boxes = "".join(_box(answer, number, one) for number, one in enumerate(answer.predictions, 1)) if answer.detector != "none" else ""
     slider = "" if answer.heat is None else SLIDER
+    points = _points(answer)
     ticks = f'{slider}<label class="tick"><input type="checkbox" class="boxes" checked> Boxes</label>'
+    ticks += '<label class="tick"><input type="checkbox" class="landmarks"> Landmarks</label>' if points else ""
     saves = "".join(f'<button type="button" data-save="{kind}">{kind.upper()}</button>' for kind in ("png", "csv", "json"))
     return (
-        f'<figure class="seen"><div class="stage">{photo}{heat}{boxes}</div>'
+        f'<figure class="seen"><div class="stage">{photo}{heat}{points}{boxes}</div>'
         f'<figcaption>{ticks}<span class="saves" role="group" aria-label="Download">{saves}</span></figcaption></figure>'
     )
 
@@ -123,10 +125,10 @@ def table(answer: Answer) -> Iterator[dict[str, object]]:
 
 
 def _data(answer: Answer) -> str:
-    """What the page saves as CSV or JSON, for an attribute."""
-    return escape(
-        json.dumps({"model": answer.model, "detector": answer.detector, "width": answer.width, "height": answer.height, "faces": list(table(answer))})
-    )
+    """What the page saves as CSV or JSON, for an attribute; the landmarks, x and y in pixels of the photo, as JSON alone."""
+    data = {"model": answer.model, "detector": answer.detector, "width": answer.width, "height": answer.height, "faces": list(table(answer))}
+    landmarks = [one.points.round(1).tolist() for one in answer.predictions if one.points is not None]
+    return escape(json.dumps({**data, "landmarks": landmarks} if landmarks else data))
 
 
 def _bar(label: str, probability: float) -> str:
@@ -144,6 +146,16 @@ def _box(answer: Answer, number: int, face: Prediction) -> str:
     words = f"{number}" if (x1 - x0) < NARROW * answer.width else f"{number} {label} {_percent(probability)}"
     low = " low" if y0 < TOP * answer.height else ""
     return f'<span class="box{low}" aria-hidden="true" style="{place};{size};--tint:{COLOURS[label]}"><b>{words}</b></span>'
+
+
+def _points(answer: Answer) -> str:
+    """The landmarks as dots in the photo's own pixels: lines of nearly no length with round ends, of each face first the rims, then the dots."""
+    paths = []
+    for points in (one.points for one in answer.predictions if one.points is not None):
+        places, wide = "".join(f"M{x:.1f} {y:.1f}h.01" for x, y in points.tolist()), 2 * dot_radius(points, max(answer.width, answer.height))
+        paths += [f'<path d="{places}" stroke="{tint}" stroke-width="{width:.2f}"/>' for tint, width in (("#16161a", wide * RIM), ("#fff", wide))]
+    frame = f'viewBox="0 0 {answer.width} {answer.height}" preserveAspectRatio="none"'
+    return f'<svg class="points" {frame} fill="none" stroke-linecap="round" aria-hidden="true">{"".join(paths)}</svg>' if paths else ""
 
 
 def _percent(probability: float) -> str:

@@ -157,14 +157,14 @@ class Engine:
             return self._models[path]
 
     def answer(self, data: bytes, model: str = "", heatmap: Heat | None = None, whole: bool = False) -> Answer:
-        """Look at a photo's bytes. whole: take the whole picture as one face. Without a face ``predictions`` is empty.
+        """Look at a photo's bytes, without its landmarks. whole: take the whole picture as one face. Without a face ``predictions`` is empty.
 
         Raises InputError (PhotoError, CheckpointError among them), one sentence, for what the visitor can mend.
         """
-        return self.answers(data, (model,), heatmap, whole)[0]
+        return self.answers(data, (model,), heatmap, whole, points=False)[0]
 
-    def answers(self, data: bytes, models: Sequence[str], heatmap: Heat | None = None, whole: bool = False) -> list[Answer]:
-        """:meth:`answer` of several models on one photo, whose faces are looked for once."""
+    def answers(self, data: bytes, models: Sequence[str], heatmap: Heat | None = None, whole: bool = False, points: bool = True) -> list[Answer]:
+        """:meth:`answer` of several models on one photo, whose faces are looked for once; points: with 68 landmarks a face."""
         start = time.monotonic()
         with self._eyes:
             rgb = read_photo(data)
@@ -178,7 +178,7 @@ class Engine:
         shown.thumbnail((SHOWN_SIDE, SHOWN_SIDE), reducing_gap=2.0)
         detector, found = "none" if whole else detector_name(), []
         for model in models:
-            predictions = self._gather((model or self.names[0], heatmap), (rgb, faces))
+            predictions = self._gather((model or self.names[0], heatmap, points), (rgb, faces))
             heat = None if heatmap is None else _over_copy(predictions, heatmap.source, shown, width)
             found.append(Answer(np.asarray(shown), heat, predictions, width, height, self.title(model), heatmap, detector, time.monotonic() - start))
         return found
@@ -187,18 +187,18 @@ class Engine:
         """The faces of one picture (H, W, 3) uint8, without a heatmap."""
         with self._eyes:
             faces = find_faces(rgb)
-        return self._gather((model or self.names[0], None), (rgb, faces))
+        return self._gather((model or self.names[0], None, False), (rgb, faces))
 
-    def _predict(self, key: tuple[str, Heat | None], photos: list[tuple[np.ndarray, tuple[Face, ...]]]) -> list[tuple[Prediction, ...]]:
-        model, heatmap = key
+    def _predict(self, key: tuple[str, Heat | None, bool], photos: list[tuple[np.ndarray, tuple[Face, ...]]]) -> list[tuple[Prediction, ...]]:
+        model, heatmap, points = key
         network = self.load(model)
         from poster.predict import predict_many
 
         if heatmap is None:
-            return predict_many(network, photos)
+            return predict_many(network, photos, points=points)
         if heatmap.label and heatmap.label not in network.contract.labels:
             raise InputError(f"This model does not know {heatmap.label}; it knows {', '.join(network.contract.labels)}.")
-        return predict_many(network, photos, (heatmap.source,), heatmap.label or None, heatmap.number)
+        return predict_many(network, photos, (heatmap.source,), heatmap.label or None, heatmap.number, points)
 
 
 def _over_copy(predictions: tuple[Prediction, ...], source: str, shown: Image.Image, width: int) -> np.ndarray:

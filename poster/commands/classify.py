@@ -43,7 +43,8 @@ def run(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
     explain = arguments.expression
     if explain is not None and explain not in model.contract.labels:
         raise CheckpointError(f"this model does not know {explain!r}; it knows {', '.join(model.contract.labels)}")
-    predictions = predict(model, rgb, faces, (arguments.source,) if arguments.heatmap else (), explain, arguments.level)
+    draws = arguments.heatmap is not None
+    predictions = predict(model, rgb, faces, (arguments.source,) if draws else (), explain, arguments.level, points=draws)
     if arguments.heatmap:
         _write(arguments.heatmap, rgb, predictions, arguments.source)
     detector = "none" if arguments.whole else detector_name()
@@ -80,6 +81,6 @@ def _write(path: Path, rgb: np.ndarray, predictions: tuple[Prediction, ...], sou
     heat = over_photo(predictions, source, rgb.shape[1], rgb.shape[0])
     drawn = draw_boxes(blend(rgb, heat), [prediction.box for prediction in predictions])
     try:
-        Image.fromarray(draw_landmarks(drawn, [prediction.landmarks for prediction in predictions])).save(path, format="PNG")
+        Image.fromarray(draw_landmarks(drawn, [prediction.points for prediction in predictions])).save(path, format="PNG")
     except OSError as error:
         raise PhotoError(f"the heatmap cannot be written to {path}; name a file in a folder that exists and is writable") from error

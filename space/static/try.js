@@ -1,22 +1,22 @@
-// The result of the Try page: the heatmap's opacity, the boxes, and downloads made in the browser, so that nothing goes back to the server.
-const settings = { opacity: null };
+// The result of the Try page: the heatmap's opacity, boxes, landmarks, and downloads made in the browser, so that nothing goes back to the server.
+// What was chosen holds for both models side by side and for the next photo.
+const settings = { opacity: null, boxes: true, landmarks: false };
 
 element.addEventListener("input", (event) => {
-  const root = event.target.closest(".seen");
-  if (!root) return;
-  if (event.target.type === "range") {
-    settings.opacity = event.target.value;
-    show();
-  } else if (event.target.classList.contains("boxes")) {
-    root.classList.toggle("without-boxes", !event.target.checked);
-  }
+  if (!event.target.closest(".seen")) return;
+  const { type, value, checked, className } = event.target;
+  if (type === "range") settings.opacity = value;
+  else settings[className] = checked;
+  show();
 });
 
 function show() {
-  if (settings.opacity === null) return;
   for (const root of element.querySelectorAll(".seen")) {
+    root.classList.toggle("without-boxes", !settings.boxes);
+    root.classList.toggle("with-landmarks", settings.landmarks);
+    for (const tick of root.querySelectorAll(".tick input")) tick.checked = settings[tick.className];
     const slider = root.querySelector("input[type=range]");
-    if (!slider) continue;
+    if (!slider || settings.opacity === null) continue;
     slider.value = settings.opacity;
     root.querySelector("output").textContent = `${settings.opacity} %`;
     root.querySelector(".heat").style.opacity = settings.opacity / 100;
@@ -52,8 +52,18 @@ async function picture(root, data) {
     draw.drawImage(heat, 0, 0, canvas.width, canvas.height);
     draw.globalAlpha = 1;
   }
-  if (root.classList.contains("without-boxes") || data.detector === "none") return blobOf(canvas);
   const scale = canvas.width / data.width;
+  if (root.classList.contains("with-landmarks")) {
+    draw.save();
+    draw.scale(scale, scale);
+    draw.lineCap = "round";
+    for (const path of root.querySelectorAll(".points path")) {
+      [draw.strokeStyle, draw.lineWidth] = [path.getAttribute("stroke"), path.getAttribute("stroke-width")];
+      draw.stroke(new Path2D(path.getAttribute("d")));
+    }
+    draw.restore();
+  }
+  if (root.classList.contains("without-boxes") || data.detector === "none") return blobOf(canvas);
   const line = Math.max(2, canvas.width / 300);
   draw.font = `${Math.max(14, line * 7)}px sans-serif`;
   draw.textBaseline = "top";

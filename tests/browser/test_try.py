@@ -178,6 +178,32 @@ def test_downloads_say_what_the_page_says(app: App, visit: Visit):
     assert change[FACE[1] : FACE[3], FACE[0] : FACE[2]].mean() > 3 * change[300:, :].mean()  # the face is marked, the rest is only compressed
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_landmarks_are_drawn_when_ticked_and_saved_with_the_picture(app: App, visit: Visit, width: int):
+    page = visit(app.url, viewport={"width": width, "height": 844})
+    page.locator("button.example").click()
+    answered(page)
+    points, tick = page.locator(".points"), page.get_by_label("Landmarks", exact=True)
+    expect(points).to_be_hidden()
+    pictures = []
+    for ticked in (False, True):
+        if ticked:
+            tick.focus()
+            page.keyboard.press("Space")
+            expect(points).to_be_visible()
+        with page.expect_download() as waiting:
+            page.get_by_role("button", name="PNG", exact=True).click()
+        with Image.open(waiting.value.path()) as image:
+            pictures.append(np.asarray(image.convert("RGB"), int))
+    assert points.bounding_box() == pytest.approx(page.locator(".photo").bounding_box(), abs=1)
+    (places,) = json.loads(page.locator(".answer").get_attribute("data-answer"))["landmarks"]
+    drawn = np.argwhere((pictures[0] != pictures[1]).any(axis=2))[:, ::-1] + 0.5
+    apart = np.linalg.norm(drawn[:, None] - np.array(places), axis=2)
+    assert apart.min(axis=0).max() < 1.5 and apart.min(axis=1).max() < 4  # a dot at each landmark, nothing elsewhere
+    page.keyboard.press("Space")
+    expect(points).to_be_hidden()
+
+
 def test_a_warm_answer_comes_soon(app: App, visit: Visit):
     said = []
     for _ in range(3):

@@ -17,6 +17,14 @@ def test_landmarks_are_dots_at_their_places_and_nowhere_else() -> None:
     assert np.array_equal(draw_landmarks(PHOTO, [None]), PHOTO) and (PHOTO == 100).all()
 
 
+def test_many_landmarks_of_a_small_face_stay_apart() -> None:
+    """A mouth's points are a few hundredths of the face apart: each keeps its white, since the rims lie under all of them."""
+    points = np.array([[40.5 + 4 * column, 30.5 + 30 * row] for column in range(20) for row in range(2)])
+    drawn = draw_landmarks(PHOTO, [points])
+    assert all(drawn[int(y), int(x)].tolist() == [255, 255, 255] for x, y in points)
+    assert all(drawn[30, 42 + 4 * column].max() < 255 for column in range(19))
+
+
 def test_landmarks_beyond_the_edge_do_no_harm() -> None:
     assert np.array_equal(draw_landmarks(PHOTO, [np.array([[-50.0, 5.0], [500.0, 500.0]])]), PHOTO)
 

@@ -134,11 +134,11 @@ def test_the_command_draws_the_source_level_and_expression_asked_for(tmp_path: P
     command = ["classify", str(photo), "--heatmap", str(picture)]
     assert main([*command, "--source", "steering", "--level", "2", "--expression", "fear"]) == 0
     model = poster.load_model(model_path(SHIPPED))
-    predictions = predict(model, astronaut(), heatmaps=("steering",), explain="fear", level=2)
+    predictions = predict(model, astronaut(), heatmaps=("steering",), explain="fear", level=2, points=True)
     heat = over_photo(predictions, "steering", 512, 512)
     with Image.open(picture) as drawn:
         boxes = draw_boxes(blend(astronaut(), heat), [predictions[0].box])
-        assert np.array_equal(np.asarray(drawn), draw_landmarks(boxes, [predictions[0].landmarks]))
+        assert np.array_equal(np.asarray(drawn), draw_landmarks(boxes, [predictions[0].points]))
     capsys.readouterr()
     for option, value, known in (
         ("--source", "edges", "known are default, integrated"),

@@ -124,6 +124,29 @@ def test_without_a_heatmap_there_is_no_slider():
     assert page.of("heat") == page.of("opacity") == [] and "heatmap" not in " ".join(page.words) and len(page.of("box")) == 1
 
 
+def test_landmarks_are_dots_in_the_photos_own_pixels():
+    two = [replace(face(), points=np.full((68, 2), 100.0) + np.arange(68)[:, None] * n) for n in (1, 0.5)]
+    answer = an_answer(*two)
+    page = Elements(answer_html(answer))
+    (svg,) = page.of("points")
+    assert svg["viewbox"] == "0 0 400 200" and svg["aria-hidden"] == "true"
+    paths = [one for tag, one in page.found if tag == "path"]
+    for one, (rim, dots) in zip(two, (paths[:2], paths[2:]), strict=True):
+        assert rim["d"] == dots["d"] and float(rim["stroke-width"]) > float(dots["stroke-width"]) and dots["stroke"] == "#fff"
+        places = [[float(n) for n in place.removesuffix("h.01").split()] for place in dots["d"].split("M")[1:]]
+        np.testing.assert_allclose(places, one.points, atol=0.06)
+    (tick,) = page.of("landmarks")
+    assert tick["type"] == "checkbox" and "checked" not in tick and " Landmarks" in page.words
+    data = json.loads(page.of("answer")[0]["data-answer"])
+    np.testing.assert_allclose(data["landmarks"], [one.points for one in two], atol=0.06)
+    assert not any("landmarks" in one for one in data["faces"])
+
+
+def test_without_landmarks_there_is_nothing_to_tick():
+    page = Elements(answer_html(an_answer(face())))
+    assert page.of("points") == page.of("landmarks") == [] and "landmarks" not in json.loads(page.of("answer")[0]["data-answer"])
+
+
 @pytest.mark.parametrize("text", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "<b>&amp;"])
 def test_a_sentence_stays_text(text):
     page = Elements(message_html(text))

@@ -13,6 +13,7 @@ from poster import attention
 from poster.checkpoint import load_model
 from poster.errors import InputError, PhotoError
 from poster.face import find_faces
+from poster.landmarks import face_points
 from poster.photo import read_photo
 from poster.predict import over_photo, predict
 from space.engine import MODELS_KEPT, OWN_KEPT, SHOWN_SIDE, SOURCES, Engine, Heat
@@ -66,6 +67,15 @@ def test_a_heatmap_for_an_expression_and_a_level_of_choice(engine, weights):
     assert np.abs(answer.heat - usual.heat).max() > 0.1
     assert answer.predictions[0].probabilities == usual.predictions[0].probabilities
     assert engine.answer(example()).heat is None
+
+
+def test_still_photos_get_landmarks_the_webcam_and_programs_none(engine):
+    found = engine.answers(example(), ("", "random_nano"))
+    points = found[0].predictions[0].points
+    assert points.shape == (68, 2) and np.array_equal(points, found[1].predictions[0].points)
+    rgb = read_photo(example())
+    np.testing.assert_allclose(points, face_points(rgb, find_faces(rgb))[0], atol=1e-6)
+    assert engine.answer(example()).predictions[0].points is None and engine.look(rgb)[0].points is None
 
 
 def test_no_face_and_the_whole_picture(engine):
