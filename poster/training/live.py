@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from types import TracebackType
 
 from poster.errors import InputError
 
 EVERY = 20  # steps between two points of the loss
+
+
+def check() -> None:
+    """Raise InputError where tensorboardX is not installed: better before the data are read than after."""
+    if importlib.util.find_spec("tensorboardX") is None:
+        raise InputError("live curves are written by the package tensorboardX; install it with `pip install tensorboardX`, or leave --live out")
 
 
 class Live:
@@ -17,10 +24,9 @@ class Live:
     """
 
     def __init__(self, folder: Path) -> None:
-        try:
-            from tensorboardX import SummaryWriter
-        except ImportError as error:
-            raise InputError("live curves are written by the package tensorboardX; install it with `pip install tensorboardX`, or leave --live out") from error
+        check()
+        from tensorboardX import SummaryWriter
+
         self._writer = SummaryWriter(str(folder), flush_secs=5)
 
     def step(self, step: int, **values: float) -> None:

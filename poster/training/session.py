@@ -19,7 +19,7 @@ from poster.errors import InputError
 from poster.training import loop
 from poster.training.curve import confusion_picture
 from poster.training.data import TrainingData, load
-from poster.training.live import Live
+from poster.training.live import Live, check
 from poster.training.recipe import Recipe
 from poster.training.start import build, trained
 from poster.training.validate import confusion, fit_temperature, predict, scores
@@ -41,11 +41,13 @@ def train(
     """Run ``recipe`` on the data in ``data_dir``; returns the file written and its validation scores.
 
     ``out`` holds the recipe as run, the log, pictures of curve and confusion matrix, checkpoints, and ``model.safetensors`` with its contract.
-    start: a trained model to go on from, instead of random weights. Raises InputError where data, teacher, start or recipe do not fit, or
-    ``out`` already holds a run that is not resumed.
+    start: a trained model to go on from, instead of random weights. live: also curves to watch, in ``out/live``. Raises InputError where data, teacher,
+    start or recipe do not fit, or ``out`` already holds a run that is not resumed.
     """
     if (out / loop.LAST).is_file() and not resume:
         raise InputError(f"{out} already holds a run; go on with --resume, or give another --out")
+    if live:
+        check()
     if teacher is None and recipe.architecture != "posterpp_nano" and recipe.freeze_landmarks:
         log.warning("the landmark stream starts from random weights and is trained along; the papers freeze a pretrained one (--teacher)")
         recipe = replace(recipe, freeze_landmarks=False)

@@ -100,7 +100,7 @@ def run_epoch(epoch: int, trainees: Sequence[Trainee], shared: Any, data: Traini
 def answers(trainees: Sequence[Trainee], shared: Any, images: np.ndarray, device: torch.device | str) -> list[dict[str, Tensor]]:
     """What each finished model says of uint8 pictures (N, S, S): "logits" (N, K), and the norms (N,) of the "fused" and the "image" feature.
 
-    In the precision they are trained in.
+    In the precision they are trained in, the head in float32.
     """
     recipe = trainees[0].recipe
     found: list[dict[str, list[Tensor]]] = [{"logits": [], "fused": [], "image": []} for _ in trainees]
@@ -112,9 +112,9 @@ def answers(trainees: Sequence[Trainee], shared: Any, images: np.ndarray, device
             model = trainee.finished.eval()
             with torch.autocast(pixels.device.type, torch.bfloat16, enabled=recipe.bf16):
                 maps = model.forward_maps(pixels) if held is None else held
-                embedding = model.fuse(*maps)
-                kept["logits"].append(model.forward_head(embedding).float().cpu())
-            kept["fused"].append(embedding.float().norm(dim=1).cpu())
+                embedding = model.fuse(*maps).float()
+            kept["logits"].append(model.forward_head(embedding).cpu())
+            kept["fused"].append(embedding.norm(dim=1).cpu())
             kept["image"].append(average_map(maps[0]).float().norm(dim=1).cpu())
     return [{name: torch.cat(parts) for name, parts in kept.items()} for kept in found]
 

@@ -127,6 +127,18 @@ def test_held_streams_stay_as_they_are_and_feed_every_arm(data: TrainingData) ->
     torch.testing.assert_close(said[1]["logits"], whole, atol=1e-3, rtol=1e-3)
 
 
+def test_a_margin_is_reckoned_in_float32_whatever_the_network_runs_in(data: TrainingData) -> None:
+    plan = Plan(SHORT, ("arcface-m04-s64",), model=TINY)
+    run = ablation.trainee(plan, "arcface-m04-s64", 1, None, Path("unused"), ablation.Accelerator())
+    seen: list[torch.Tensor] = []
+    run.model.gate.register_forward_hook(lambda _m, _i, output: seen.append(output.float()))
+    votes = torch.eye(8)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits, _ = run.learner.train()(torch.randn(8, 3, 48, 48), votes)
+    expected = run.model.head(seen[0], targets=votes.argmax(1))
+    torch.testing.assert_close(logits, expected, atol=1e-3, rtol=1e-5)
+
+
 def test_what_is_begun_is_not_mixed_with_something_else(data: TrainingData, tmp_path: Path) -> None:
     (tmp_path / "recipe.json").write_text(json.dumps(Plan(SHORT, BOTH, sample=20, model=TINY).described()))
     with pytest.raises(InputError, match="--resume"):

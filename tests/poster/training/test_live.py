@@ -17,6 +17,7 @@ from poster.training import loop
 from poster.training.data import TrainingData
 from poster.training.live import EVERY, Live
 from poster.training.recipes import NANO_CONTRACT, RECIPES
+from poster.training.session import train
 
 TINY = {"depths": (1, 1, 1), "channels": (8, 16, 32), "stem": 8, "landmark_scale": 0.125, "heads": (1, 1, 1), "embed_dim": 32, "embed_heads": 2, "depth": 1}
 
@@ -56,4 +57,5 @@ def test_a_run_can_be_watched(tmp_path: Path) -> None:
 def test_without_the_package_it_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     with pytest.raises(InputError, match="pip install tensorboardX"):
-        Live(tmp_path)
+        train(RECIPES["posterpp_nano"], tmp_path / "no data read yet", tmp_path / "out", live=True)
+    assert not list(tmp_path.iterdir())
