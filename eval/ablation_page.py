@@ -167,9 +167,9 @@ def command(records: Sequence[Record], folder: str) -> str:
 
 
 def _flat(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """Values by their names on the command line."""
+    """Values by their names on the command line, without the recipe's description of itself."""
     inner = {f"{group}.{key}": value for group in ("head", "augmentation") for key, value in recipe[group].items()}
-    return {key: value for key, value in recipe.items() if key not in ("head", "augmentation", "contract")} | inner
+    return {key: value for key, value in recipe.items() if key not in ("head", "augmentation", "contract", "about", "reproduces")} | inner
 
 
 def write_page(found: Ablation, records: Sequence[Record], folder: Path, out: Path) -> None:

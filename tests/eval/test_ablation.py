@@ -112,7 +112,7 @@ def test_what_does_not_belong_together_is_refused() -> None:
 def test_the_command_writes_a_page_from_the_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recipe = json.loads(json.dumps(dataclasses.asdict(Plan(BASE.override(["auxiliary=0", "steps=50", "augmentation.noise=0"])).recipe("linear", 1))))
     for one in records(dict.fromkeys(HEADS, 0.8), streams="posterpp_nano (sha256 012345678901)", model=NARROW):
-        own = recipe | {"seed": one.seed, "head": one.recipe["head"]}
+        own = recipe | {"seed": one.seed, "head": one.recipe["head"], "about": "described otherwise since"}
         dataclasses.replace(one, recipe=own).write(tmp_path / f"{one.arm}-{one.seed}.npz")
     assert max(path.stat().st_size for path in tmp_path.iterdir()) < 100_000
     out = tmp_path / "page.md"
