@@ -125,7 +125,7 @@ def test_without_a_heatmap_there_is_no_slider():
 
 
 def test_landmarks_are_dots_in_the_photos_own_pixels():
-    two = [replace(face(), points=np.full((68, 2), 100.0) + np.arange(68)[:, None] * n) for n in (1, 0.5)]
+    two = [replace(face(), points=np.full((68, 2), 50.0) + np.arange(68)[:, None] * [2 * n, n]) for n in (1, 0.5)]
     answer = an_answer(*two)
     page = Elements(answer_html(answer))
     (svg,) = page.of("points")
