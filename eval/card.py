@@ -16,8 +16,12 @@ LIMITS = """\
 """
 
 
-def card(results: list[dict[str, Any]], recipe: dict[str, Any], log: list[dict[str, str]], notes: str, size: int, parameters: int) -> str:
-    """Markdown from result objects (as ``eval score --json`` prints them), the first of them the headline; recipe and log of the run.
+Stage = tuple[dict[str, Any], list[dict[str, str]]]  # recipe and log of a training run
+
+
+def card(results: list[dict[str, Any]], stages: list[Stage], notes: str, size: int, parameters: int) -> str:
+    """Markdown from result objects (as ``eval score --json`` prints them), the first of them the headline; stages: the training runs, each but
+    the first started from the weights of the one before.
 
     notes: what is in neither, such as how a run was interrupted. size: bytes of the weights file; parameters: numbers the network
     computes with. Raises ValueError when the results are of different weights.
@@ -35,10 +39,10 @@ def card(results: list[dict[str, Any]], recipe: dict[str, Any], log: list[dict[s
     sections += [
         _per_class(main),
         "## Data and training",
-        _training(contract, recipe, log),
+        _training(contract, stages),
         notes.strip(),
-        "![training curve](curve.svg)",
-        _again(recipe["name"]),
+        "![training curve of the last run](curve.svg)",
+        _again([recipe["name"] for recipe, _ in stages]),
     ]
     return "\n\n".join([*sections, "## Licence and limits", f"Weights: {contract['licence']}. Code: Apache-2.0.", LIMITS])
 
@@ -60,26 +64,36 @@ def _per_class(result: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
-def _training(contract: dict[str, Any], recipe: dict[str, Any], log: list[dict[str, str]]) -> str:
-    best = min(log, key=lambda row: float(row["loss"]))
-    hours = sum(float(row["seconds"]) for row in log) / 3600
+def _training(contract: dict[str, Any], stages: list[Stage]) -> str:
+    runs = []
+    for number, (recipe, log) in enumerate(stages):
+        hours = sum(float(row["seconds"]) for row in log) / 3600
+        best = min(log, key=lambda row: float(row["loss"]))
+        start = "from scratch" if number == 0 else "from its weights"
+        runs.append(
+            f"{start} by the recipe {recipe['name']}, {len(log)} epochs in {hours:.1f} hours, best epoch {best['epoch']} "
+            f"(PublicTest accuracy {_percent(float(best['accuracy']), 2)})"
+        )
     return (
         'FERPlus (FER2013 pictures, FER+ votes): Training rows with more votes for expressions than for "unknown" and "not a face", less every '
         "picture that stands pixel for pixel in PublicTest or PrivateTest. Epoch and temperature were chosen on PublicTest, never on PrivateTest. "
-        f"Trained from scratch on two CPU cores: {recipe['epochs']} epochs in {hours:.1f} hours, best epoch {best['epoch']} (PublicTest accuracy "
-        f"{_percent(float(best['accuracy']), 2)}), temperature {contract['temperature']}. The scores of the first epochs are low because they are those of "
-        "the averaged weights, which still remember the random start. The landmark stream first learned 68 points from POSTER's landmark network "
-        "(none of whose weights are here) and was then frozen."
+        f"Trained on two CPU cores {'; then '.join(runs)}; temperature {contract['temperature']}. The landmark stream first learned 68 points "
+        "from POSTER's landmark network (none of whose weights are here) and was then frozen."
     )
 
 
-def _again(name: str) -> str:
+def _again(names: list[str]) -> str:
+    first, *later = names
+    lines = [f"python -m poster train {first} --data DIR --teacher FILE --out runs/{first}"]
+    for before, name in zip(names, later, strict=False):
+        lines.append(f"python -m poster train {name} --start runs/{before}/model.safetensors --data DIR --out runs/{name}")
+    lines.append(f"python -m eval score runs/{names[-1]}/model.safetensors --benchmark ferplus --data DIR")
+    commands = "\n".join(f"    {line}" for line in lines)
     return f"""Again, with FERPlus in `DIR` and the teacher's state dict in `FILE`:
 
-    python -m poster train {name} --data DIR --teacher FILE --out runs/{name}
-    python -m eval score runs/{name}/model.safetensors --benchmark ferplus --data DIR
+{commands}
 
-Every value of the run is in `recipe.json`, every epoch in `log.csv`."""
+Every value of a run is in its `recipe.json`, every epoch in its `log.csv` (`-2` for the second run)."""
 
 
 def _span(interval: list[float], digits: int) -> str:
@@ -96,14 +110,16 @@ def read_log(path: Path) -> list[dict[str, str]]:
     return [dict(zip(header.split(","), row.split(","), strict=True)) for row in rows]
 
 
+def read_stages(folder: Path) -> list[Stage]:
+    """recipe.json and log.csv in ``folder``, then recipe-2.json and log-2.csv, and so on as far as they go."""
+    stages, ending = [], ""
+    while (recipe := folder / f"recipe{ending}.json").is_file():
+        stages.append((json.loads(recipe.read_text()), read_log(folder / f"log{ending}.csv")))
+        ending = f"-{len(stages) + 1}"
+    return stages
+
+
 def write_card(results: list[Path], folder: Path, weights: Path, parameters: int) -> str:
-    """The card for ``weights`` from result files and from recipe.json, log.csv and notes.txt in ``folder``."""
+    """The card for ``weights`` from result files and from the recipes, logs and notes.txt in ``folder``."""
     objects = [json.loads(path.read_text()) for path in results]
-    return card(
-        objects,
-        json.loads((folder / "recipe.json").read_text()),
-        read_log(folder / "log.csv"),
-        (folder / "notes.txt").read_text(),
-        weights.stat().st_size,
-        parameters,
-    )
+    return card(objects, read_stages(folder), (folder / "notes.txt").read_text(), weights.stat().st_size, parameters)

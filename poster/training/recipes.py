@@ -70,7 +70,22 @@ def _by_name(*recipes: Recipe) -> dict[str, Recipe]:
 _NO_SCRIPT = "on FERPlus; no official script exists"
 _LOWER: dict[str, Any] = {"region": "lower", "augmentation": PLAIN}
 RECIPES = _by_name(
-    Recipe("posterpp_nano", "posterpp_nano", "ours, shipped: both streams narrow, 48 x 48 grey, soft votes", contract=NANO_CONTRACT),
+    Recipe("posterpp_nano", "posterpp_nano", "ours: both streams narrow, 48 x 48 grey, soft votes", contract=NANO_CONTRACT),
+    Recipe(
+        "posterpp_nano_longer",
+        "posterpp_nano",
+        "ours, shipped: posterpp_nano taken further (--start) with somewhat weaker augmentation",
+        contract=NANO_CONTRACT,
+        epochs=23,
+        lr=6e-4,
+        warmup_epochs=0.5,
+        ramp_epochs=0.0,
+        auxiliary=0.0,
+        seed=2,
+        compile=True,
+        rare=0.15,
+        augmentation=Augmentation(rotation=10.0, scale=0.12, shift=0.05, low_resolution=0.15, noise=0.1, erase=0.15),
+    ),
     _official("poster_small_raf_db", "poster_small", "raf-db", "raf-db", "POSTER, train.py", ("POSTER-s",), **_POSTER_VALUES),
     _official("poster_base_raf_db", "poster_base", "raf-db", "raf-db", "POSTER, train.py", ("POSTER-m",), **_POSTER_VALUES),
     _official("poster_large_raf_db", "poster_large", "raf-db", "raf-db", "POSTER, train.py", ("POSTER", "POSTER-l"), **_POSTER_VALUES),

@@ -7,15 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from poster.checkpoint import load_model
 from poster.errors import InputError
 from poster.models import create_model
 from poster.official import official_names
-from poster.shipped import SHIPPED, model_path
-from poster.training.landmarks import learn_landmarks, load_teacher, teacher_points
+from poster.shipped import model_path
+from poster.training.landmarks import learn_landmarks, load_teacher, shipped_stream, stream_weights, teacher_points
 from poster.training.recipe import Recipe
 
 log = logging.getLogger(__name__)
@@ -37,16 +36,14 @@ def build(recipe: Recipe, images: np.ndarray, teacher: Path | None, backbone: Pa
             raise InputError("the image stream of posterpp_nano is narrower than IR-50; leave --backbone out")
         load_backbone(model, recipe.architecture, backbone)
     if nano and teacher is None:
-        shipped = load_file(model_path(SHIPPED))
-        prefix = "landmark_stream."
-        model.landmark_stream.load_state_dict({key.removeprefix(prefix): value for key, value in shipped.items() if key.startswith(prefix)})
+        model.landmark_stream.load_state_dict(shipped_stream())
         log.info("the landmark stream is the shipped model's; --teacher FILE teaches a new one")
     elif nano and teacher is not None:
         points = teacher_points(load_teacher(teacher), images)
-        learn_landmarks(model.landmark_stream, recipe.contract.input_size, images, points, recipe.contract, recipe)
+        student = learn_landmarks(images, points, recipe.contract, recipe, model.landmark_stream.channels[0] / 64)
+        model.landmark_stream.load_state_dict(stream_weights(student))
     elif teacher is not None:
-        taught = {key: value for key, value in load_teacher(teacher).state_dict().items() if not key.startswith("landmark_head.")}
-        model.landmark_stream.load_state_dict(taught)
+        model.landmark_stream.load_state_dict(stream_weights(load_teacher(teacher)))
     if not nano and backbone is None:
         log.warning("the image stream starts from random weights; the papers start from a pretrained IR-50 (--backbone)")
     return model
