@@ -31,7 +31,7 @@ def test_the_shipped_model_has_contract_cost_command_and_citation():
         record.weights_sha256,
         "--benchmark ferplus --protocol majority",
         "48 x 48 pixels, grey",
-        "temperature 0.7021",
+        f"temperature {record.contract['temperature']}",
         "mao2023poster++",
         "barsoum2016",
     ):
