@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from poster import attention_rules as rules
 from poster.attention_taps import attention_maps, image_maps, landmark_maps, values, values_and_gradients
 from poster.errors import CheckpointError
+from poster.overlay import FAINT
 from poster.poster_v1 import TOKENS, PosterV1
 from poster.poster_v2 import PosterV2
 
@@ -32,7 +33,7 @@ POINTS = 4  # pictures between the blurred and the whole one; 8 measure no bette
 TOGETHER = 16  # of these pictures in one pass; few large passes cost a fraction of many small ones, and this bounds their memory
 PATH_BLUR = 1 / 8  # of the side: the standard deviation of the blurred picture, which has a face's outline and no expression
 PIXEL_BLUR = 1 / 32  # of the side: what single pixels say is noisy, what patches of some pixels say is not
-AGAINST = 0.02  # the part of a heatmap's scale below which values speak against the class, in their order
+AGAINST = FAINT  # the part of a heatmap's scale below which values speak against the class, in their order
 
 
 def sources(model: nn.Module) -> tuple[str, ...]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw
 
+FAINT = 0.02  # of the heatmap's scale: nothing is drawn up to here
+
 # Eight stops of a dark-to-light scale whose lightness rises evenly, so that it reads the same in grey and for colour-blind eyes.
 _STOPS = np.array(
     [[13, 8, 60], [70, 12, 110], [125, 24, 109], [178, 43, 90], [221, 75, 62], [246, 123, 33], [251, 181, 35], [248, 245, 140]], dtype=np.float64
@@ -21,9 +23,14 @@ def colour(values: np.ndarray) -> np.ndarray:
     return np.stack([np.interp(position, stops, _STOPS[:, channel]) for channel in range(3)], axis=-1).round().astype(np.uint8)
 
 
-def blend(rgb: np.ndarray, values: np.ndarray, opacity: float = 0.6) -> np.ndarray:
-    """Lay a heatmap (H, W) in 0..1 over a photo (H, W, 3) uint8; opacity 0..1 is what the strongest value gets, weak ones less."""
-    alpha = (np.clip(values, 0, 1) ** 0.7 * opacity)[..., None]
+def opacity(values: np.ndarray) -> np.ndarray:
+    """A heatmap (H, W) in 0..1 -> how opaque it is drawn, 0..1: not at all up to FAINT, where a heatmap holds what speaks against the class."""
+    return np.clip((values - FAINT) / (1 - FAINT), 0, 1) ** 0.7
+
+
+def blend(rgb: np.ndarray, values: np.ndarray, strongest: float = 0.6) -> np.ndarray:
+    """Lay a heatmap (H, W) in 0..1 over a photo (H, W, 3) uint8; strongest: the opacity 0..1 that a value of 1 gets, weak ones less."""
+    alpha = (opacity(values) * strongest)[..., None]
     return (rgb * (1 - alpha) + colour(values) * alpha).round().astype(np.uint8)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from poster.overlay import RIM, colour, dot_radius
+from poster.overlay import RIM, colour, dot_radius, opacity
 from poster.quality import USABLE
 from space.engine import Answer
 from space.expressions import COLOURS, MEANINGS
@@ -172,7 +172,7 @@ def _cut(answer: Answer, face: Prediction) -> np.ndarray:
 
 def _heat(values: np.ndarray) -> str:
     """Strong places opaque, weak ones clear; the page multiplies this by the opacity chosen."""
-    alpha = (255 * np.clip(values, 0, 1) ** 0.7).round().astype(np.uint8)
+    alpha = (255 * opacity(values)).round().astype(np.uint8)
     return _encoded(Image.fromarray(np.dstack([colour(values), alpha])), "png", compress_level=1)  # an eighth of WebP's time, 24 KB instead of 5
 
 

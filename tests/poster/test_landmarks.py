@@ -28,7 +28,7 @@ CONTRACT = ModelContract("mobilefacenet", (), input_size=48, channels="grey", me
 EYES = np.array([[130.0, 120.0], [190.0, 140.0], [165.0, 170.0], [140.0, 190.0], [185.0, 205.0]])  # a head tilted by 18 degrees
 TILTED = Face((100.0, 80.0, 220.0, 230.0), EYES)
 UPRIGHT = Face((100.0, 80.0, 220.0, 230.0))
-BEARABLE = 0.06  # of a crop's side, from the teacher's points; three pixels of 48
+BEARABLE = 0.05  # of a crop's side, from the teacher's points; three pixels of 48
 
 
 class Finder(torch.nn.Module):

@@ -1,8 +1,10 @@
 """What is drawn on a photo lies where it says, and leaves the rest alone."""
 
 import numpy as np
+import pytest
 
-from poster.overlay import blend, draw_landmarks
+from poster.attention import AGAINST
+from poster.overlay import blend, draw_landmarks, opacity
 
 PHOTO = np.full((120, 200, 3), 100, np.uint8)
 
@@ -33,5 +35,12 @@ def test_no_heat_leaves_the_photo_and_more_heat_hides_more_of_it() -> None:
     values = np.linspace(0, 1, 200, dtype=np.float32)[None].repeat(120, axis=0)
     drawn = blend(PHOTO, values)
     assert np.array_equal(drawn[:, 0], PHOTO[:, 0])
-    assert np.array_equal(blend(PHOTO, values, opacity=0.0), PHOTO)
+    assert np.array_equal(blend(PHOTO, values, strongest=0.0), PHOTO)
     assert np.abs(drawn[0, -1].astype(int) - 100).max() > 80
+
+
+def test_what_speaks_against_the_class_leaves_the_photo_as_it_is():
+    values = np.full(PHOTO.shape[:2], AGAINST)
+    values[:3] = 0.0
+    assert np.array_equal(blend(PHOTO, values), PHOTO)
+    assert opacity(np.array([0.0, AGAINST, 0.5, 1.0])).tolist() == pytest.approx([0, 0, (0.48 / 0.98) ** 0.7, 1])
