@@ -127,6 +127,7 @@ def result_pairs(record: Record, row: Row) -> list[tuple[str, str]]:
         ("Under corruptions", score(row.corrupted)),
         ("Heatmap deletion", auc(row.deletion_auc, row.deletion_auc_low, row.deletion_auc_high)),
         ("Heatmap insertion", auc(row.insertion_auc, row.insertion_auc_low, row.insertion_auc_high)),
+        ("Not measured", " ".join(f"{name.capitalize()}: {why}" for name, why in record.analyses.get("left_out", {}).items())),
         ("Training data", record.training_data),
         ("Submitted by", record.submitted_by),
         ("Source", record.source),
