@@ -72,7 +72,6 @@ def test_no_field_becomes_markup(field):
 def test_what_was_not_measured_is_named_with_its_reason():
     board = load_board()
     rows = board.model("posterpp_nano")
-    record = replace(board.records[rows[0].id], analyses={"left_out": {"robustness": "The time for it was over.", "quality": HOSTILE}})
-    html = details_html(rows, record)
-    assert "Not measured Robustness: The time for it was over. Quality:" in words(html) and HOSTILE not in html
+    record = replace(board.records[rows[0].id], analyses={"left_out": {"robustness": "The time for it was over.", "quality": "It failed (OSError)."}})
+    assert "Not measured Robustness: The time for it was over. Quality: It failed (OSError)." in words(details_html(rows, record))
     assert "Not measured" not in words(details_html(rows, board.records[rows[0].id]))
