@@ -97,7 +97,7 @@ def accuracy_figure(board: Board, benchmark: str) -> go.Figure:
     first = f", the first {len(rows)} of {len(everything):,}" if len(rows) < len(everything) else ""
     figure.update_layout(
         **layout(FRAME_PIXELS + ROW_PIXELS * len(rows), f"{rows[0].title}: accuracy with 95 % interval{first}"),
-        xaxis={**AXIS, "title": {"text": "accuracy (%)"}},
+        xaxis={**AXIS, "title": {"text": "accuracy (%)"}, "range": _around([end for row in rows for end in (row.interval or (row.accuracy, row.accuracy))])},
         yaxis={**AXIS, "categoryorder": "array", "categoryarray": names[::-1], "automargin": True},
     )
     return figure
@@ -198,6 +198,12 @@ def setting() -> str:
     """What the speeds hold for, in words."""
     costs = load_costs()
     return f"{costs.setting}, {costs.batch} images at a time"
+
+
+def _around(values: Sequence[float]) -> list[float]:
+    """An axis over the values with a little room. Said, not left to plotly: with names inside the frame it may look for a range for ever."""
+    room = 0.05 * (max(values) - min(values)) or 1.0
+    return [min(values) - room, max(values) + room]
 
 
 def _unique_names(rows: tuple[Row, ...]) -> list[str]:

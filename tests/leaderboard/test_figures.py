@@ -63,3 +63,12 @@ def test_two_results_of_one_model_stand_on_two_lines():
 def test_an_unknown_benchmark_is_named():
     with pytest.raises(ValueError, match="no row of 'mnist'"):
         accuracy_figure(load_board(), "mnist")
+
+
+def test_the_axis_of_accuracies_is_said_and_holds_every_interval() -> None:
+    """With names inside the frame and no range said, plotly was seen to look for one for ever, and the page hung."""
+    board = load_board()
+    for benchmark in {row.benchmark for row in board.rows}:
+        low, high = accuracy_figure(board, benchmark).layout.xaxis.range
+        ends = [end for row in board.of(benchmark) for end in (row.interval or (row.accuracy, row.accuracy))]
+        assert low < min(ends) and max(ends) < high < low + 1.2 * (max(ends) - min(ends)) + 3
