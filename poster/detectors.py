@@ -122,7 +122,7 @@ def _dlib() -> Detector:
     import dlib
 
     # It keeps the picture it looks at, and releases Python's lock: with a copy a photo under way, photos are looked at side by side. A copy
-    # holds some 15 MB of features, so one a thread would cost a server with forty threads far more than it ever uses at once.
+    # keeps the features of its last picture, so one a thread would cost a server with many threads far more than it ever uses at once.
     idle: list[dlib.fhog_object_detector] = []
     left, top, right, bottom = DLIB_TO_FACE
 

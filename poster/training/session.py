@@ -48,6 +48,8 @@ def train(
         raise InputError(f"{out} already holds a run; go on with --resume, or give another --out")
     if live:
         check()
+    if recipe.rare and recipe.head.kind != "linear":
+        raise InputError(f"rare={recipe.rare:g} is for the linear head; the head {recipe.head.kind} has no bias to adjust: leave it 0")
     if teacher is None and recipe.architecture != "posterpp_nano" and recipe.freeze_landmarks:
         log.warning("the landmark stream starts from random weights and is trained along; the papers freeze a pretrained one (--teacher)")
         recipe = replace(recipe, freeze_landmarks=False)
@@ -73,9 +75,7 @@ def train(
 
 @torch.no_grad()
 def favour_rare(model: torch.nn.Module, votes: np.ndarray, strength: float) -> None:
-    """Take ``strength`` times the log of the classes' share of ``votes`` (N, K) off the bias of a linear head, in place. Raises InputError for another head."""
-    if not isinstance(model.head, torch.nn.Linear):
-        raise InputError("rare is for the linear head; the cosine heads have no bias to adjust: leave it 0")
+    """Take ``strength`` times the log of the classes' share of ``votes`` (N, K) off the bias of a linear head, in place."""
     share = torch.from_numpy(votes.mean(axis=0, dtype=np.float64)).clamp_min(1e-6)
     model.head.bias -= strength * share.log().to(model.head.bias)
 

@@ -20,8 +20,8 @@ from poster.training import ablation
 from poster.training.arms import ARMS, BASE, NARROW, Plan
 from poster.training.data import TrainingData
 from poster.training.record import Answers, Record
+from tests.poster.training.made_up import TINY, bright_eighths
 
-TINY = {"depths": (1, 1, 1), "channels": (8, 16, 32), "stem": 8, "landmark_scale": 0.125, "heads": (1, 1, 1), "embed_dim": 32, "embed_heads": 2, "depth": 1}
 SHORT = BASE.override(["epochs=2", "batch_size=16", "steps=3", "bf16=false", "ema=0.5", "lr=3e-3", "head.t_alpha=0.1"])
 BOTH = ("linear", "adaface-m04-s64")
 
@@ -29,11 +29,7 @@ BOTH = ("linear", "adaface-m04-s64")
 @pytest.fixture(scope="module")
 def data() -> TrainingData:
     """Eight classes told apart by which eighth of the picture is bright; the last 24 pictures are the test split."""
-    rng = np.random.default_rng(0)
-    labels = rng.integers(0, 8, 152)
-    images = rng.integers(0, 60, (152, 48, 48), dtype=np.uint8)
-    for row, label in enumerate(labels):
-        images[row, (label // 4) * 24 :][:24, (label % 4) * 12 :][:, :12] += 150
+    images, labels = bright_eighths(152)
     return TrainingData(images, np.eye(8, dtype=np.float32)[labels], labels, np.arange(96), np.arange(96, 128))
 
 

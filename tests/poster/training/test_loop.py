@@ -20,19 +20,15 @@ from poster.training.recipes import NANO_CONTRACT, RECIPES
 from poster.training.schedule import learning_rate
 from poster.training.session import export
 from poster.training.validate import fit_temperature, predict, scores
+from tests.poster.training.made_up import TINY, bright_eighths
 
-TINY = {"depths": (1, 1, 1), "channels": (8, 16, 32), "stem": 8, "landmark_scale": 0.125, "heads": (1, 1, 1), "embed_dim": 32, "embed_heads": 2, "depth": 1}
 RECIPE = RECIPES["posterpp_nano"].override(["epochs=3", "batch_size=16", "bf16=false", "lr=3e-3", "ema=0.5"])
 
 
 @pytest.fixture(scope="module")
 def data() -> TrainingData:
     """Eight classes told apart by which eighth of the picture is bright."""
-    rng = np.random.default_rng(0)
-    labels = rng.integers(0, 8, 160)
-    images = rng.integers(0, 60, (160, 48, 48), dtype=np.uint8)
-    for row, label in enumerate(labels):
-        images[row, (label // 4) * 24 :][:24, (label % 4) * 12 :][:, :12] += 150
+    images, labels = bright_eighths(160)
     return TrainingData(images, np.eye(8, dtype=np.float32)[labels], labels, np.arange(128), np.arange(128, 160))
 
 

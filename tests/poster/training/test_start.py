@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import poster
 from poster.errors import InputError
 from poster.shipped import SHIPPED, model_path
 from poster.training.recipes import RECIPES
-from poster.training.session import favour_rare
+from poster.training.session import favour_rare, train
 from poster.training.start import trained
 
 RECIPE = RECIPES["posterpp_nano"]
@@ -47,8 +48,7 @@ def test_rare_classes_gain_by_their_share():
     assert (model.head.bias - before).argmax() == 2
 
 
-def test_a_cosine_head_has_nothing_to_adjust():
-    model = torch.nn.Module()
-    model.head = poster.create_model("posterpp_nano", num_classes=8, head="adaface").head
+def test_a_cosine_head_has_nothing_to_adjust_and_that_is_said_before_the_training(tmp_path: Path):
     with pytest.raises(InputError, match="linear head"):
-        favour_rare(model, np.eye(8, dtype=np.float32), 0.2)
+        train(RECIPE.override(["head.kind=adaface", "rare=0.2"]), tmp_path / "no-data", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
