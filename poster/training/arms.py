@@ -49,9 +49,9 @@ class Plan:
         unknown = [arm for arm in self.arms if arm not in ARMS]
         if unknown or not self.arms or not self.seeds:
             raise InputError(f"the arms {', '.join(unknown) or '(none)'} are unknown; known are {', '.join(ARMS)}; and at least one seed is needed")
-        if self.base.dataset != "ferplus" or self.base.architecture != "posterpp_nano" or self.base.patience or self.base.compile or self.base.rare:
+        if self.base.dataset != "ferplus" or self.base.architecture != "posterpp_nano" or self.base.patience or self.base.compile or self.base.rare_cost:
             raise InputError(
-                "the ablation trains posterpp_nano on FERPlus, every arm for the whole of its epochs, without compile and rare; leave these values as they are"
+                "the ablation trains posterpp_nano on FERPlus, every arm for the whole of its epochs, without compile and rare_cost; leave these values as they are"
             )
 
     def recipe(self, arm: str, seed: int) -> Recipe:

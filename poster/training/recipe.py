@@ -87,9 +87,9 @@ class Recipe:
     from none to its full strength; at full strength from the start, the first epochs learn nearly nothing. auxiliary: weight of a second
     loss on the image stream alone; without it the signal has to find its way through the fusion first. freeze_landmarks: the landmark stream keeps
     what it was taught. compile: through torch.compile, which needs a C++ compiler and minutes at the start. patience: epochs without a better
-    validation loss before the run stops, 0 for never. rare: times the log of each class's share of the training votes is taken off the
-    finished linear head's bias, so that rare classes are named more often (logit adjustment, Menon et al. 2021). steps: of one epoch, 0 for
-    all pictures once. landmark_*: the lesson in which a narrow landmark stream learns 68 points from a teacher.
+    validation loss before the run stops, 0 for never. rare_cost: the share of the validation split's accuracy that the finished linear head may
+    give up to name rare classes more often (poster/training/rare.py), 0 to leave it as it is. steps: of one epoch, 0 for all pictures once.
+    landmark_*: the lesson in which a narrow landmark stream learns 68 points from a teacher.
     """
 
     name: str
@@ -119,7 +119,7 @@ class Recipe:
     auxiliary: float = 0.5
     freeze_landmarks: bool = True
     patience: int = 0
-    rare: float = 0.0
+    rare_cost: float = 0.0
     seed: int = 1
     bf16: bool = True
     compile: bool = False

@@ -83,7 +83,7 @@ RECIPES = _by_name(
         auxiliary=0.0,
         seed=2,
         compile=True,
-        rare=0.15,
+        rare_cost=0.002,
         augmentation=Augmentation(rotation=10.0, scale=0.12, shift=0.05, low_resolution=0.15, noise=0.1, erase=0.15),
     ),
     _official("poster_small_raf_db", "poster_small", "raf-db", "raf-db", "POSTER, train.py", ("POSTER-s",), **_POSTER_VALUES),

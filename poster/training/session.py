@@ -6,26 +6,24 @@ import json
 import logging
 import os
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import save_file
 
 from poster.contract import ModelContract
 from poster.errors import InputError
-from poster.training import loop
+from poster.training import loop, rare
 from poster.training.curve import confusion_picture
 from poster.training.data import TrainingData, load
 from poster.training.live import Live, check
 from poster.training.recipe import Recipe
-from poster.training.start import build, trained
+from poster.training.start import build, landmarks_as_taught, network, trained
 from poster.training.validate import confusion, fit_temperature, predict, scores
 
 log = logging.getLogger(__name__)
-START = "start.pt"
+START, RECIPE, RARE = "start.pt", "recipe.json", "rare.json"
 
 
 def train(
@@ -41,43 +39,41 @@ def train(
     """Run ``recipe`` on the data in ``data_dir``; returns the file written and its validation scores.
 
     ``out`` holds the recipe as run, the log, pictures of curve and confusion matrix, checkpoints, and ``model.safetensors`` with its contract.
-    start: a trained model to go on from, instead of random weights. live: also curves to watch, in ``out/live``. Raises InputError where data, teacher,
-    start or recipe do not fit, or ``out`` already holds a run that is not resumed.
+    start: a trained model to go on from, with both of its streams, instead of random weights, teacher and backbone. live: also curves to watch, in
+    ``out/live``. Raises InputError where data, teacher, start or recipe do not fit, or ``out`` already holds a run that is not resumed.
     """
+    if start is not None and (teacher or backbone):
+        raise InputError(f"--start takes both streams from {start}; leave --teacher and --backbone out, or start anew without --start")
     if (out / loop.LAST).is_file() and not resume:
         raise InputError(f"{out} already holds a run; go on with --resume, or give another --out")
     if live:
         check()
-    if recipe.rare and recipe.head.kind != "linear":
-        raise InputError(f"rare={recipe.rare:g} is for the linear head; the head {recipe.head.kind} has no bias to adjust: leave it 0")
-    if teacher is None and recipe.architecture != "posterpp_nano" and recipe.freeze_landmarks:
-        log.warning("the landmark stream starts from random weights and is trained along; the papers freeze a pretrained one (--teacher)")
-        recipe = replace(recipe, freeze_landmarks=False)
+    if recipe.rare_cost and recipe.head.kind != "linear":
+        raise InputError(f"rare_cost={recipe.rare_cost:g} is for the linear head; the head {recipe.head.kind} has no bias to adjust: leave it 0")
+    begun, written = out / START, out / RECIPE
+    resumed = resume and begun.is_file()
+    held = resumed and bool(json.loads(written.read_text())["freeze_landmarks"])
+    recipe = landmarks_as_taught(recipe, held or bool(teacher or start) or recipe.architecture == "posterpp_nano")
     data = load(recipe, data_dir)
     out.mkdir(parents=True, exist_ok=True)
     log.info("%d training pictures, %d for validation (%s)", len(data.train), len(data.validation), data.split)
-    begun = out / START
-    if resume and begun.is_file():
-        model = build(recipe, data.images[:0], None, None)
+    if resumed:
+        model = network(recipe)
         model.load_state_dict(torch.load(begun, map_location="cpu", weights_only=True))
     else:
         model = build(recipe, data.images[data.train[: recipe.landmark_pictures]], teacher, backbone) if start is None else trained(recipe, start)
         torch.save(model.state_dict(), begun)
-    loop.save_recipe(recipe, out / "recipe.json")
+    loop.save_recipe(recipe, written)
     contract = recipe.contract.replace(head=recipe.head.kind)
     with Live(out / "live") if live else nullcontext() as curves:
         model.load_state_dict(loop.train(model, contract, data, recipe, out, resume, curves))
     model = model.cpu()
-    if recipe.rare:
-        favour_rare(model, data.votes[data.train], recipe.rare)
+    if recipe.rare_cost:
+        votes = data.votes[data.train]
+        found = rare.choose(predict(model, data.images[data.validation], contract), data.labels[data.validation], votes, recipe.rare_cost)
+        rare.favour(model, votes, found["strength"])
+        (out / RARE).write_text(json.dumps(found, indent=1) + "\n")
     return export(model, contract, data, out / "model.safetensors")
-
-
-@torch.no_grad()
-def favour_rare(model: torch.nn.Module, votes: np.ndarray, strength: float) -> None:
-    """Take ``strength`` times the log of the classes' share of ``votes`` (N, K) off the bias of a linear head, in place."""
-    share = torch.from_numpy(votes.mean(axis=0, dtype=np.float64)).clamp_min(1e-6)
-    model.head.bias -= strength * share.log().to(model.head.bias)
 
 
 def export(model: torch.nn.Module, contract: ModelContract, data: TrainingData, path: Path) -> dict[str, Any]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +22,14 @@ from poster.training.recipe import Recipe
 log = logging.getLogger(__name__)
 
 
+def network(recipe: Recipe, architecture: str = "", **options: Any) -> Any:
+    """The recipe's model with random weights that follow from its seed; ``architecture`` and its options: another one, under the same head."""
+    torch.manual_seed(recipe.seed)
+    model = create_model(architecture or recipe.architecture, num_classes=len(recipe.contract.labels), **options)
+    model.head = recipe.head.build(model.num_features, len(recipe.contract.labels))
+    return model
+
+
 def build(recipe: Recipe, images: np.ndarray, teacher: Path | None, backbone: Path | None) -> nn.Module:
     """The recipe's model before its first step.
 
@@ -27,9 +37,7 @@ def build(recipe: Recipe, images: np.ndarray, teacher: Path | None, backbone: Pa
     landmark stream takes its weights; the nano one learns from it, or without it takes the stream of the shipped model. backbone: the IR-50
     of the official repositories (``ir50.pth``). Raises InputError for a file that does not fit.
     """
-    torch.manual_seed(recipe.seed)
-    model = create_model(recipe.architecture, num_classes=len(recipe.contract.labels))
-    model.head = recipe.head.build(model.num_features, len(recipe.contract.labels))
+    model = network(recipe)
     nano = recipe.architecture == "posterpp_nano"
     if backbone is not None:
         if nano:
@@ -55,9 +63,17 @@ def trained(recipe: Recipe, start: str) -> nn.Module:
     wanted, found = ((c.architecture, c.labels, head) for c, head in ((recipe.contract, recipe.head.kind), (given.contract, given.contract.head)))
     if wanted != found:
         raise InputError(f"{start} cannot start {recipe.name}: it is {_words(*found)}; the recipe needs {_words(*wanted)}")
-    model = build(recipe, np.empty((0, 1, 1), np.uint8), None, None)
+    model = network(recipe)
     model.load_state_dict(given.state_dict())
     return model
+
+
+def landmarks_as_taught(recipe: Recipe, taught: bool) -> Recipe:
+    """The recipe, but a landmark stream that nothing taught is trained along: held, it would feed noise for ever."""
+    if taught or not recipe.freeze_landmarks:
+        return recipe
+    log.warning("the landmark stream starts from random weights and is trained along; the papers freeze a pretrained one (--teacher)")
+    return replace(recipe, freeze_landmarks=False)
 
 
 def _words(architecture: str, labels: tuple[str, ...], head: str) -> str:
