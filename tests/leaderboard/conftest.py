@@ -22,6 +22,7 @@ from leaderboard.jobs import Job, Queued, enqueue, get
 from leaderboard.record import Record
 from leaderboard.store import Store, db_now, jobs, new_id, open_store, submissions
 from leaderboard.submission import prepare, submit
+from leaderboard.worker import Worker
 from poster.contract import METADATA_KEY, ModelContract
 from poster.labels import ORDERS
 from poster.layouts import layouts
@@ -135,3 +136,20 @@ def from_hub(store, config, tmp_path, monkeypatch):
         source = str(HubFile("org/net", repo.commits[0][0], "m.safetensors", 0))
         (queued,) = submit(store, there, form, prepare(store, there, path, source, form, command=QUICK))
         yield there, repo, queued.job
+
+
+@pytest.fixture
+def steer(tmp_path, monkeypatch):
+    """The folder whose files tell the quick child what to do."""
+    folder = tmp_path / "steer"
+    folder.mkdir()
+    monkeypatch.setenv("FER_CACHE", str(folder))
+    for name in ("leaderboard.attempt.LOOK_SECONDS", "leaderboard.held.LOOK_SECONDS", "leaderboard.held.NEWS_SECONDS"):
+        monkeypatch.setattr(name, 0.1)
+    monkeypatch.setattr("leaderboard.worker.REST_SECONDS", 0.1)
+    return folder
+
+
+@pytest.fixture
+def worker(store, config, steer):
+    return Worker(store, config, command=QUICK)
