@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from poster.training.recipes import RECIPES
 
 LIMITS = """\
 - Research use only: the FER2013 pictures it learned from carry no open licence.
@@ -16,7 +19,13 @@ LIMITS = """\
 """
 
 
-Stage = tuple[dict[str, Any], list[dict[str, str]]]  # recipe and log of a training run
+@dataclass(frozen=True)
+class Stage:
+    """One training run: its recipe as run, the rows of its log, and how strongly rare classes were favoured after it ({} for not at all)."""
+
+    recipe: dict[str, Any]
+    log: list[dict[str, str]]
+    rare: dict[str, Any] = field(default_factory=dict)
 
 
 def card(results: list[dict[str, Any]], stages: list[Stage], notes: str, size: int, parameters: int) -> str:
@@ -42,7 +51,7 @@ def card(results: list[dict[str, Any]], stages: list[Stage], notes: str, size: i
         _training(contract, stages),
         notes.strip(),
         "![training curve of the last run](curve.svg)",
-        _again([recipe["name"] for recipe, _ in stages]),
+        _again([stage.recipe for stage in stages]),
     ]
     return "\n\n".join([*sections, "## Licence and limits", f"Weights: {contract['licence']}. Code: Apache-2.0.", LIMITS])
 
@@ -66,13 +75,14 @@ def _per_class(result: dict[str, Any]) -> str:
 
 def _training(contract: dict[str, Any], stages: list[Stage]) -> str:
     runs = []
-    for number, (recipe, log) in enumerate(stages):
+    for number, stage in enumerate(stages):
+        recipe, log = stage.recipe, stage.log
         hours = sum(float(row["seconds"]) for row in log) / 3600
         best = min(log, key=lambda row: float(row["loss"]))
         start = "from scratch" if number == 0 else "from its weights"
         runs.append(
             f"{start} by the recipe {recipe['name']}, {len(log)} epochs in {hours:.1f} hours, best epoch {best['epoch']} "
-            f"(PublicTest accuracy {_percent(float(best['accuracy']), 2)})"
+            f"(PublicTest accuracy {_percent(float(best['accuracy']), 2)})" + _rare(stage.rare)
         )
     return (
         'FERPlus (FER2013 pictures, FER+ votes): Training rows with more votes for expressions than for "unknown" and "not a face", less every '
@@ -82,18 +92,38 @@ def _training(contract: dict[str, Any], stages: list[Stage]) -> str:
     )
 
 
-def _again(names: list[str]) -> str:
-    first, *later = names
-    lines = [f"python -m poster train {first} --data DIR --teacher FILE --out runs/{first}"]
-    for before, name in zip(names, later, strict=False):
-        lines.append(f"python -m poster train {name} --start runs/{before}/model.safetensors --data DIR --out runs/{name}")
-    lines.append(f"python -m eval score runs/{names[-1]}/model.safetensors --benchmark ferplus --data DIR")
+def _rare(found: dict[str, Any]) -> str:
+    """What favouring rare classes gave and cost on the validation split; empty where it was not done or a note tells of it."""
+    if not found:
+        return ""
+    without, with_it = (next(row for row in found["tried"] if row["strength"] == strength) for strength in (0.0, found["strength"]))
+    change = ", ".join(
+        f"{name} from {_percent(without[key], 2)} to {_percent(with_it[key], 2)}"
+        for name, key in (("accuracy", "accuracy"), ("mean class accuracy", "mean_class_accuracy"))
+    )
+    return f", rare classes favoured with strength {found['strength']:g}, the strongest that costs at most {_percent(found['cost'])} on PublicTest ({change})"
+
+
+def _again(recipes: list[dict[str, Any]]) -> str:
+    folders = [f"runs/{number}" for number in range(1, len(recipes) + 1)]
+    lines = []
+    for number, (recipe, out) in enumerate(zip(recipes, folders, strict=True)):
+        source = f"--start {folders[number - 1]}/model.safetensors" if number else "--teacher FILE"
+        lines.append(f"python -m poster train {recipe['name']} {source} --data DIR --out {out}{_changed(recipe)}")
+    lines.append(f"python -m eval score {folders[-1]}/model.safetensors --benchmark ferplus --data DIR")
     commands = "\n".join(f"    {line}" for line in lines)
     return f"""Again, with FERPlus in `DIR` and the teacher's state dict in `FILE`:
 
 {commands}
 
-Every value of a run is in its `recipe.json`, every epoch in its `log.csv` (`-2` for the second run)."""
+Every value of a run is in its `recipe.json`, every epoch in its `log.csv`; those of the second run end in `-2`, and so on."""
+
+
+def _changed(recipe: dict[str, Any]) -> str:
+    """The single values in which a run differed from the recipe of its name, as options."""
+    usual = asdict(RECIPES[recipe["name"]]) if recipe["name"] in RECIPES else {}
+    plain = {key: value for key, value in recipe.items() if isinstance(value, int | float) and key in usual}
+    return "".join(f" --set {key}={value}" for key, value in plain.items() if value != usual[key])
 
 
 def _span(interval: list[float], digits: int) -> str:
@@ -111,10 +141,13 @@ def read_log(path: Path) -> list[dict[str, str]]:
 
 
 def read_stages(folder: Path) -> list[Stage]:
-    """recipe.json and log.csv in ``folder``, then recipe-2.json and log-2.csv, and so on as far as they go."""
-    stages, ending = [], ""
+    """recipe.json, log.csv and, if there, rare.json in ``folder``, then recipe-2.json and its companions, and so on as far as they go."""
+    stages: list[Stage] = []
+    ending = ""
     while (recipe := folder / f"recipe{ending}.json").is_file():
-        stages.append((json.loads(recipe.read_text()), read_log(folder / f"log{ending}.csv")))
+        rare = folder / f"rare{ending}.json"
+        found = json.loads(rare.read_text()) if rare.is_file() else {}
+        stages.append(Stage(json.loads(recipe.read_text()), read_log(folder / f"log{ending}.csv"), found))
         ending = f"-{len(stages) + 1}"
     return stages
 

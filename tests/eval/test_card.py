@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from eval.card import card, write_card
+from eval.card import Stage, card, write_card
 from poster.checkpoint import inspect
+from poster.training.recipes import RECIPES
 
 ROOT = Path(__file__).resolve().parents[2]
 WEIGHTS = ROOT / "poster" / "weights" / "posterpp_nano.safetensors"
@@ -22,9 +23,9 @@ def test_the_card_in_the_tree_is_the_one_its_results_give() -> None:
 def test_a_changed_score_changes_the_card() -> None:
     results = [json.loads(path.read_text()) for path in RESULTS]
     log = [{"epoch": "1", "accuracy": "0.5", "loss": "1", "seconds": "3600"}]
-    before = card(results, [({"name": "r"}, log)], "", 1, 1)
+    before = card(results, [Stage({"name": "r"}, log)], "", 1, 1)
     results[0]["scores"]["accuracy"] = 0.123456
-    assert "12.35 %" in card(results, [({"name": "r"}, log)], "", 1, 1)
+    assert "12.35 %" in card(results, [Stage({"name": "r"}, log)], "", 1, 1)
     assert "12.35 %" not in before
 
 
@@ -42,5 +43,16 @@ def test_a_second_run_is_told_with_its_command(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("Said by hand.\n")
     text = write_card(RESULTS, tmp_path, WEIGHTS, 1)
     assert "from scratch by the recipe first, 2 epochs in 1.0 hours, best epoch 2 (PublicTest accuracy 81.25 %); then from its weights" in text
-    assert "python -m poster train second --start runs/first/model.safetensors --data DIR --out runs/second" in text
-    assert "python -m eval score runs/second/model.safetensors" in text and "Said by hand." in text
+    assert "python -m poster train second --start runs/1/model.safetensors --data DIR --out runs/2" in text
+    assert "python -m eval score runs/2/model.safetensors" in text and "Said by hand." in text
+
+
+def test_what_a_run_changed_in_its_recipe_and_how_it_favoured_rare_classes_is_told(tmp_path: Path) -> None:
+    tried = [{"strength": 0.0, "accuracy": 0.875, "mean_class_accuracy": 0.5}, {"strength": 0.1, "accuracy": 0.8745, "mean_class_accuracy": 0.625}]
+    usual = RECIPES["posterpp_nano_longer"]
+    values = {"name": usual.name, "epochs": usual.epochs, "lr": 5e-4, "gone": 1, "seed": usual.seed + 1}
+    stage = Stage(values, [{"epoch": "1", "accuracy": "0.5", "loss": "1", "seconds": "3600"}], {"strength": 0.1, "cost": 0.002, "tried": tried})
+    text = card([json.loads(path.read_text()) for path in RESULTS], [stage], "", 1, 1)
+    assert f"--out runs/1 --set lr=0.0005 --set seed={usual.seed + 1}\n" in text
+    assert "rare classes favoured with strength 0.1, the strongest that costs at most 0.2 % on PublicTest" in text
+    assert "accuracy from 87.50 % to 87.45 %, mean class accuracy from 50.00 % to 62.50 %" in text
