@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from poster.face import MAX_FACES
 from poster.overlay import RIM, colour, dot_radius, opacity
+from poster.percent import percent
 from poster.quality import USABLE
 from space.engine import Answer
 from space.expressions import COLOURS, MEANINGS
@@ -50,7 +52,8 @@ def answer_html(answer: Answer, headed: bool = False) -> str:
         return f'<div class="answer">{title}{photo_html(answer)}{message_html(NO_FACE)}</div>'
     faces = "".join(face_html(answer, number, one) for number, one in enumerate(answer.predictions, 1))
     rest = f'<div class="faces">{faces}</div><p class="note how">{how(answer)}</p>'
-    return f'<div class="answer" data-answer="{_data(answer)}">{title}{photo_html(answer)}{rest}</div>'
+    remark = message_html(answer.remark) if answer.remark else ""
+    return f'<div class="answer" data-answer="{_data(answer)}">{title}{photo_html(answer)}{remark}{rest}</div>'
 
 
 def message_html(sentence: str) -> str:
@@ -82,13 +85,14 @@ def face_html(answer: Answer, number: int, face: Prediction) -> str:
     """One face: its picture, its strongest expression in words, all probabilities as sorted bars."""
     label, probability = face.ranked[0]
     title = f"Face {number}" if answer.detector != "none" else "Whole picture"
+    sure = escape(percent(probability))
     bars = "".join(_bar(*pair) for pair in face.ranked)
     warning = f'<p class="weak">{doubt}</p>' if (doubt := weakness(face)) else ""
     return (
-        f'<section class="face" aria-label="{title}: {label} {_percent(probability)}"><header>'
+        f'<section class="face" aria-label="{title}: {label} {sure}"><header>'
         f'<img class="thumb" alt="" src="{_jpeg(_cut(answer, face))}"><div>'
         f'<p class="which">{title} <span>quality {face.quality:.2f} of 1, {MEASURES[face.measure]}</span></p>'
-        f'<h3>{label.capitalize()} <b>{_percent(probability)}</b></h3><p class="means">{MEANINGS[label]}</p></div></header>'
+        f'<h3>{label.capitalize()} <b>{sure}</b></h3><p class="means">{MEANINGS[label]}</p></div></header>'
         f'{warning}<ol class="bars">{bars}</ol></section>'
     )
 
@@ -105,6 +109,7 @@ def weakness(face: Prediction) -> str:
 def how(answer: Answer) -> str:
     """How the answer came about: model, detector, heatmap, time."""
     found = f"faces found with {DETECTORS[answer.detector]}" if answer.detector != "none" else "the whole picture was taken as one face"
+    found += f", the {MAX_FACES} largest at most" if len(answer.predictions) == MAX_FACES else ""
     heat = f"; heatmap: {answer.heatmap.words}" if answer.heatmap else ""
     return escape(f"{answer.model}; {found}{heat}; {answer.seconds:.1f} s for {answer.width} x {answer.height} pixels.")
 
@@ -113,7 +118,7 @@ def alt_text(answer: Answer) -> str:
     """What a screen reader says of the photo."""
     if not answer.predictions:
         return "The photo; no face was found in it."
-    said = [f"face {number} {one.ranked[0][0]} {_percent(one.ranked[0][1])}" for number, one in enumerate(answer.predictions, 1)]
+    said = [f"face {number} {one.ranked[0][0]} {percent(one.ranked[0][1])}" for number, one in enumerate(answer.predictions, 1)]
     return f"The photo with {len(said)} {'face' if len(said) == 1 else 'faces'}: {', '.join(said)}."
 
 
@@ -134,7 +139,7 @@ def _data(answer: Answer) -> str:
 def _bar(label: str, probability: float) -> str:
     return (
         f'<li title="{MEANINGS[label]}"><span class="name">{label}</span><span class="track"><span class="fill" '
-        f'style="width:{100 * probability:.1f}%;background:{COLOURS[label]}"></span></span><span class="value">{_percent(probability)}</span></li>'
+        f'style="width:{100 * probability:.1f}%;background:{COLOURS[label]}"></span></span><span class="value">{escape(percent(probability))}</span></li>'
     )
 
 
@@ -143,7 +148,7 @@ def _box(answer: Answer, number: int, face: Prediction) -> str:
     label, probability = face.ranked[0]
     place = f"left:{100 * x0 / answer.width:.2f}%;top:{100 * y0 / answer.height:.2f}%"
     size = f"width:{100 * (x1 - x0) / answer.width:.2f}%;height:{100 * (y1 - y0) / answer.height:.2f}%"
-    words = f"{number}" if (x1 - x0) < NARROW * answer.width else f"{number} {label} {_percent(probability)}"
+    words = f"{number}" if (x1 - x0) < NARROW * answer.width else f"{number} {label} {escape(percent(probability))}"
     low = " low" if y0 < TOP * answer.height else ""
     return f'<span class="box{low}" aria-hidden="true" style="{place};{size};--tint:{COLOURS[label]}"><b>{words}</b></span>'
 
@@ -156,10 +161,6 @@ def _points(answer: Answer) -> str:
         paths += [f'<path d="{places}" stroke="{tint}" stroke-width="{width:.2f}"/>' for tint, width in (("#16161a", wide * RIM), ("#fff", wide))]
     frame = f'viewBox="0 0 {answer.width} {answer.height}" preserveAspectRatio="none"'
     return f'<svg class="points" {frame} fill="none" stroke-linecap="round" aria-hidden="true">{"".join(paths)}</svg>' if paths else ""
-
-
-def _percent(probability: float) -> str:
-    return f"{100 * probability:.1f} %"
 
 
 def _cut(answer: Answer, face: Prediction) -> np.ndarray:

@@ -46,6 +46,10 @@ SOURCES = {  # what poster.attention draws, its default first; said here too sin
 LEVELS = ("fine", "middle", "coarse")  # the pyramid of both streams
 
 
+class NoHeatmap(InputError):
+    """The model answers, but cannot draw the heatmap that was asked for."""
+
+
 @dataclass(frozen=True)
 class Heat:
     """Which heatmap: drawn from a source, at one level ("" for all together), for one expression ("" for each face's strongest)."""
@@ -77,7 +81,7 @@ class Answer:
 
     photo: (h, w, 3) uint8, reduced to SHOWN_SIDE; heat: (h, w) float32 in 0..1 over it, None where none was asked for. predictions: boxes
     in pixels of the full upright photo of ``width`` x ``height`` pixels. detector: "dlib", "yunet", "s3fd", or "none" for the whole picture.
-    seconds: all of it.
+    seconds: all of it. remark: why there is no heatmap although one was asked for, a sentence.
     """
 
     photo: np.ndarray
@@ -89,6 +93,7 @@ class Answer:
     heatmap: Heat | None
     detector: str
     seconds: float
+    remark: str = ""
 
 
 class Engine:
@@ -178,9 +183,14 @@ class Engine:
         shown.thumbnail((SHOWN_SIDE, SHOWN_SIDE), reducing_gap=2.0)
         detector, found = "none" if whole else detector_name(), []
         for model in models:
-            predictions = self._gather((model or self.names[0], heatmap, points), (rgb, faces))
-            heat = None if heatmap is None else _over_copy(predictions, heatmap.source, shown, width)
-            found.append(Answer(np.asarray(shown), heat, predictions, width, height, self.title(model), heatmap, detector, time.monotonic() - start))
+            name, drawn, remark = model or self.names[0], heatmap, ""
+            try:
+                predictions = self._gather((name, drawn, points), (rgb, faces))
+            except NoHeatmap as error:  # what another model beside it can draw is no reason to leave this one's answer out
+                drawn, remark = None, str(error)
+                predictions = self._gather((name, drawn, points), (rgb, faces))
+            heat = None if drawn is None else _over_copy(predictions, drawn.source, shown, width)
+            found.append(Answer(np.asarray(shown), heat, predictions, width, height, self.title(model), drawn, detector, time.monotonic() - start, remark))
         return found
 
     def look(self, rgb: np.ndarray, model: str = "") -> tuple[Prediction, ...]:
@@ -196,9 +206,20 @@ class Engine:
 
         if heatmap is None:
             return predict_many(network, photos, points=points)
+        from poster.attention import sources
+        from poster.errors import CheckpointError
+
         if heatmap.label and heatmap.label not in network.contract.labels:
-            raise InputError(f"This model does not know {heatmap.label}; it knows {', '.join(network.contract.labels)}.")
-        return predict_many(network, photos, (heatmap.source,), heatmap.label or None, heatmap.number, points)
+            raise NoHeatmap(f"No heatmap: this model does not know {heatmap.label}; it knows {', '.join(network.contract.labels)}.")
+        if heatmap.source not in (known := sources(network)):
+            raise NoHeatmap(f"No heatmap: this model has none of “{SOURCES[heatmap.source]}”; choose {' or '.join(f'“{SOURCES[one]}”' for one in known)}.")
+        try:
+            return predict_many(network, photos, (heatmap.source,), heatmap.label or None, heatmap.number, points)
+        except CheckpointError as error:
+            if not heatmap.level:
+                raise
+            # a source with fewer levels than the pyramid, such as POSTER's attention
+            raise NoHeatmap(f"No heatmap: this model has no {heatmap.level} level of “{SOURCES[heatmap.source]}”; choose all together.") from error
 
 
 def _over_copy(predictions: tuple[Prediction, ...], source: str, shown: Image.Image, width: int) -> np.ndarray:

@@ -54,6 +54,12 @@ def pixels(source: str) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(source.split(",", 1)[1]))))
 
 
+def test_a_heatmap_that_is_missing_and_faces_that_were_left_out_are_said():
+    whole = "".join(Elements(answer_html(replace(an_answer(face()), heat=None, heatmap=None, remark="No heatmap: <none>."))).words)
+    assert "No heatmap: <none>." in whole and "heatmap:" not in whole.replace("No heatmap:", "") and "largest" not in whole
+    assert "the 8 largest at most" in answer_html(an_answer(*[face()] * 8))
+
+
 def test_boxes_and_bars_say_what_the_numbers_say():
     page = Elements(answer_html(an_answer(face(), face((0.5, 0.3, 0.2), (0.0, 0.0, 40.0, 40.0)))))
     first, second = page.of("box")
@@ -78,6 +84,15 @@ def test_the_downloads_hold_every_number():
     assert data["faces"] == [
         {"face": 1, "x0": 100.0, "y0": 40.0, "x1": 200.0, "y1": 140.0, "quality": 0.9, "problems": "", "happiness": 0.7, "neutral": 0.2, "sadness": 0.1}
     ]
+
+
+def test_nearly_certain_is_not_called_certain_and_the_downloads_keep_the_number():
+    text = answer_html(an_answer(face((0.000004, 0.999951, 0.000045))))
+    page = Elements(text)
+    assert page.words.count("> 99.9 %") == 2 and page.words.count("< 0.1 %") == 2 and "1 happiness > 99.9 %" in page.words and "100.0 %" not in text
+    assert page.of("photo")[0]["alt"] == "The photo with 1 face: face 1 happiness > 99.9 %."
+    assert page.of("face")[0]["aria-label"] == "Face 1: happiness > 99.9 %" and text.count("> 99.9") == text.count("< 0.1") == 0, "escaped"
+    assert json.loads(page.of("answer")[0]["data-answer"])["faces"][0]["happiness"] == 0.999951
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,18 @@ import threading
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from poster import attention
 from poster.checkpoint import load_model
+from poster.contract import ModelContract
 from poster.errors import InputError, PhotoError
 from poster.face import find_faces
+from poster.labels import ORDERS
 from poster.landmarks import face_points
+from poster.models import create_model
 from poster.photo import read_photo
 from poster.predict import over_photo, predict
 from space.engine import MODELS_KEPT, OWN_KEPT, SHOWN_SIDE, SOURCES, Engine, Heat
@@ -167,6 +172,24 @@ def test_a_file_that_is_no_model_of_ones_own(tmp_path):
     (tmp_path / "a.pth").write_bytes(b"text")
     with pytest.raises(InputError):
         Engine("posterpp_nano").adopt(tmp_path / "a.pth")
+
+
+def test_a_model_that_cannot_draw_a_heatmap_answers_without_one_beside_the_other(weights, tmp_path, monkeypatch):
+    """AdaFace has neither contempt among its labels here nor an attention over places."""
+    torch.manual_seed(0)
+    network, other = create_model("adaface_ir18", num_classes=7), tmp_path / "other.safetensors"
+    save_file(network.state_dict(), other, ModelContract("adaface_ir18", ORDERS["raf-db"], input_size=112).to_metadata())
+    both = Engine(str(weights), lambda: {"theirs": other})
+    for heat, words in (
+        (Heat("integrated", "", "contempt"), "does not know contempt; it knows surprise"),
+        (Heat("attention"), "choose “What raises the answer"),
+    ):
+        first, second = both.answers(example(), ("", "theirs"), heat, points=False)
+        assert first.heat is not None and first.remark == "" and first.heatmap == heat
+        assert second.heat is None and second.heatmap is None and words in second.remark and len(second.predictions) == len(first.predictions) == 1
+    monkeypatch.setattr(attention, "relevance", lambda model, images, *_: [torch.rand(len(images), 7, 7)])  # one level, as POSTER's attention has
+    said = both.answer(example(), heatmap=Heat("attention", "coarse"))
+    assert said.heat is None and "no coarse level" in said.remark and both.answer(example(), heatmap=Heat("attention")).heat is not None
 
 
 def test_two_models_look_for_the_faces_once(weights, tmp_path, monkeypatch):
