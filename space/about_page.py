@@ -11,6 +11,7 @@ import gradio as gr
 
 from poster.shipped import WEIGHTS, shipped_models
 from space.settings import STATIC
+from space.snippet import ABOUT, snippet
 from space.submission_view import facts
 
 PARTS = ("torch", "timm", "gradio", "plotly", "numpy", "SQLAlchemy", "face-alignment", "dlib-bin", "safetensors")
@@ -20,6 +21,7 @@ def build_about() -> None:
     """The text of about.md and the versions."""
     gr.Markdown((STATIC / "about.md").read_text(encoding="utf-8"), elem_id="about", container=False)
     gr.HTML(f'<div id="versions"><h2>Versions</h2>{versions_html(versions())}</div>', apply_default_css=False)
+    snippet(ABOUT)
 
 
 def versions() -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -19,6 +20,7 @@ from space.board_data import row_data
 from space.engine import TOGETHER, Engine
 
 PUBLIC = ("classify_photo", "leaderboard", "submission_status")
+NO_FACE = "No face was found in this photo; use a larger or more frontal face, or set whole to true to classify the whole picture."
 MAX_CHARACTERS = MAX_BYTES * 4 // 3 + 200  # of a photo in base64, with a data: prefix
 
 
@@ -34,7 +36,7 @@ def offer(engine: Engine, store: Store, board: Callable[[], Board]) -> None:
             whole: take the whole picture as one face, for pictures in which none is found
 
         Returns:
-            model, detector, image (width, height), faces (largest first: box in pixels, probabilities from the largest down, quality 0 to 1)
+            model, detector, image (width, height), faces (largest first: box in pixels, probabilities, quality 0 to 1, problems), message without a face
         """
         with said():
             return classified(engine, decoded(photo), model, whole)
@@ -69,6 +71,14 @@ def offer(engine: Engine, store: Store, board: Callable[[], Board]) -> None:
     gr.api(submission_status, api_name="submission_status")
 
 
+def speak_json(demo: gr.Blocks) -> None:
+    """After the launch: the MCP tools answer in JSON. Gradio writes a result as Python does (None, True), which no other program reads."""
+    server = demo.mcp_server_obj
+    if server is not None:
+        written = server.types.TextContent
+        server.postprocess_output_data = lambda data, _: [written(type="text", text=json.dumps(one, ensure_ascii=False)) for one in data]
+
+
 class said:
     """Turns an InputError into the one kind of error whose text Gradio passes on."""
 
@@ -93,11 +103,13 @@ def decoded(photo: str) -> bytes:
 
 
 def classified(engine: Engine, data: bytes, model: str = "", whole: bool = False) -> dict[str, Any]:
-    """The object that ``python -m poster classify --json`` prints, for a photo's bytes."""
+    """The object that ``python -m poster classify --json`` prints, for a photo's bytes, and what speaks against each face's answer."""
     answer = engine.answer(data, model, whole=whole)
-    from poster.commands.classify import NO_FACE, to_json
+    from poster.commands.classify import to_json
 
     said = to_json(answer.predictions, answer.model, answer.detector, answer.width, answer.height)
+    for face, one in zip(said["faces"], answer.predictions, strict=True):
+        face["problems"] = list(one.problems)
     return said if answer.predictions else {**said, "message": NO_FACE}
 
 

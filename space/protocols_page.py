@@ -13,6 +13,7 @@ from eval.catalogue import CATALOGUE
 from eval.significance import smallest_gap, wilson
 from leaderboard.claims import TEST_SETS
 from space.model_view import COPIES, code
+from space.snippet import PROTOCOLS, snippet
 from space.submission_view import facts
 from space.text import text
 
@@ -29,6 +30,7 @@ def build_protocols() -> None:
     """All of it is known when the app starts."""
     text(INTRO)
     gr.HTML(protocols_html(CATALOGUE), js_on_load=COPIES, apply_default_css=False)
+    snippet(PROTOCOLS)
 
 
 def protocols_html(catalogue: Sequence[Benchmark]) -> str:

@@ -29,6 +29,26 @@ client = Client("ADDRESS", verbose=False)
 rows = client.predict(benchmark="", status="", api_name="/leaderboard")["rows"]
 print([row for row in rows if row["model"] == "MODEL"])
 """
+PROTOCOLS = """
+from gradio_client import Client
+
+client = Client("ADDRESS", verbose=False)
+for row in client.predict(benchmark="", status="measured", api_name="/leaderboard")["rows"]:
+    print(row["model"], row["benchmark"], row["protocol"], row["images"], row["accuracy"], row["low"], row["high"])
+"""
+SUBMIT = """
+from gradio_client import Client
+
+client = Client("ADDRESS", verbose=False)
+for row in client.predict(benchmark="", status="measured", api_name="/leaderboard")["rows"]:
+    print(row["model"], row["weights"], row["submitted_by"], row["finished"])
+"""
+ABOUT = """
+from gradio_client import Client
+
+client = Client("ADDRESS", verbose=False)
+client.view_api()
+"""
 STATUS = """
 from gradio_client import Client
 
@@ -38,14 +58,16 @@ print(client.predict(job="JOB", api_name="/submission_status"))
 FILL_IN = r"""
 const code = element.querySelector("code");
 const given = new URLSearchParams(location.search);
-const [job, model] = [given.get("job"), given.get("name")];
-code.textContent = code.textContent.replace("ADDRESS", new URL("./", location.href).href);
-if (/^[\w .+()=;,:-]{1,64}$/.test(model)) code.textContent = code.textContent.replace("MODEL", model);
-if (/^[0-9a-f]{12}$/.test(job)) code.textContent = code.textContent.replace("JOB", job);
+const words = { ADDRESS: new URL("./", location.href).href, MODEL: given.get("name"), JOB: given.get("job") };
+for (const [name, word] of Object.entries(words)) {
+  // JSON's way to quote a text is Python's too, so no word of the address can end it.
+  if (word) code.textContent = code.textContent.replace(`"${name}"`, () => JSON.stringify(word));
+}
+element.querySelector("details").hidden = /"(MODEL|JOB)"/.test(code.textContent);
 """
 
 
 def snippet(code: str) -> None:
-    """The code, folded away."""
+    """The code, folded away; hidden where the address does not name what it asks for."""
     html = f'<details class="snippet"><summary>Use it from Python</summary><pre tabindex="0"><code>{escape(code.strip())}</code></pre></details>'
     gr.HTML(html, js_on_load=FILL_IN, apply_default_css=False)

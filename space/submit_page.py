@@ -20,6 +20,7 @@ from poster.errors import InputError
 from poster.labels import ORDERS, order_name
 from space.answer_view import message_html
 from space.settings import Settings
+from space.snippet import SUBMIT, snippet
 from space.submission_view import inspection_html, queued_html, tried_html
 from space.text import text
 from space.uploads import checkpoint_input, moved
@@ -145,6 +146,7 @@ def build_submit(settings: Settings, config: Config, store: Store) -> None:
                 code = gr.Textbox(label="Code (https link)", max_length=300, min_width=140)
             send = gr.Button("Submit", variant="primary")
             sent = gr.HTML("", apply_default_css=False, elem_id="sent")
+    snippet(SUBMIT)
 
     def show(upload: str | None, repo: str, revision: str, filename: str, old: Seen | None) -> Iterator[tuple[Any, ...]]:
         forget(old)

@@ -18,5 +18,5 @@ def visitor(settings: Settings, profile: gr.OAuthProfile | None) -> str:
     if not settings.on_space:
         return getpass.getuser()
     if profile is None or not profile.username:
-        raise SubmissionError("Sign in with Hugging Face first; submissions are counted by name.")
+        raise SubmissionError("Sign in with Hugging Face on the Submit page first; submissions are counted by name.")
     return profile.username

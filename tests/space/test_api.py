@@ -34,7 +34,8 @@ def test_too_long_is_refused_before_it_is_decoded():
 
 def test_classified_is_what_the_command_prints(engine):
     answer = classified(engine, example())
-    assert list(answer) == ["model", "detector", "image", "faces"] and set(answer["faces"][0]) == {"box", "probabilities", "quality"}
+    assert list(answer) == ["model", "detector", "image", "faces"] and set(answer["faces"][0]) == {"box", "probabilities", "quality", "problems"}
+    assert answer["faces"][0]["problems"] == []
     assert list(answer["faces"][0]["probabilities"].values()) == sorted(answer["faces"][0]["probabilities"].values(), reverse=True)
 
 
