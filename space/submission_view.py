@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from leaderboard.status import JobLine
+from poster.percent import percent
 from space.expressions import COLOURS
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def tried_html(probe: Mapping[str, Any]) -> str:
     """The dry run: what the model answers to each of the sixteen pictures, how different its answers are, how fast it is."""
     cells = "".join(
         f'<li><img src="{picture}" alt="schematic face drawn as {drawn}" width="64" height="64">'
-        f'<b><i class="swatch" style="background:{COLOURS[label]}"></i>{escape(label)}</b><small>{100 * probability:.0f} %</small></li>'
+        f'<b><i class="swatch" style="background:{COLOURS[label]}"></i>{escape(label)}</b><small>{escape(percent(probability, digits=0))}</small></li>'
         for (drawn, picture), (label, probability) in zip(probe_pictures(), probe["predictions"], strict=True)
     )
     numbers = f"{probe['answers']} different answers; {1000 * probe['seconds_per_image']:.0f} ms a picture"

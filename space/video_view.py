@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
+from poster.percent import percent
 from space.answer_view import message_html
 from space.expressions import COLOURS, MEANINGS
 
@@ -118,7 +119,7 @@ def _table(moments: Sequence[Moment]) -> str:
     lines = []
     for one in moments:
         cells = (
-            "".join(f"<td>{100 * one.face.probabilities[one.face.labels.index(name)]:.0f} %</td>" for name in names)
+            "".join(f"<td>{escape(percent(one.face.probabilities[one.face.labels.index(name)], digits=0))}</td>" for name in names)
             if one.face
             else f'<td colspan="{len(names)}">no face</td>'
         )

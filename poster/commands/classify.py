@@ -13,6 +13,7 @@ from PIL import Image
 from poster.errors import CheckpointError, PhotoError
 from poster.face import detector_name, find_faces
 from poster.overlay import blend, draw_boxes, draw_landmarks
+from poster.percent import percent
 from poster.photo import read_photo
 from poster.predict import Prediction, over_photo, predict, whole_picture
 from poster.shipped import SHIPPED, model_path
@@ -73,7 +74,7 @@ def describe(predictions: tuple[Prediction, ...]) -> Iterator[str]:
         yield NO_FACE
     for number, prediction in enumerate(predictions, 1):
         x0, y0, x1, y1 = (round(edge) for edge in prediction.box)
-        top = ", ".join(f"{label} {100 * probability:.1f} %" for label, probability in prediction.ranked[:3])
+        top = ", ".join(f"{label} {percent(probability)}" for label, probability in prediction.ranked[:3])
         yield f"face {number} at {x0},{y0} to {x1},{y1}: {top} (quality {prediction.quality:.2f})"
 
 

@@ -50,6 +50,11 @@ def test_words_table_and_downloads_agree():
     assert "60 %" in words and "no face" in words and "<b>model</b>" in words and not [tag for tag, _ in page.found if tag == "b"]
 
 
+def test_the_table_calls_nothing_certain_that_is_not():
+    cells = Elements(timeline_html([moment(0.0, 0.001, 0.998, 0.001), moment(1.0, 0.1, 0.9, 0.0)], "model")).words
+    assert "> 99 %" in cells and "< 1 %" in cells and "90 %" in cells and cells.count("100 %") == 1, "of the scale"
+
+
 def test_a_video_without_a_face():
     assert NO_FACE in timeline_html([moment(0.0), moment(1.0)], "model")
 
