@@ -16,6 +16,7 @@ from poster.shipped import SHIPPED
 STATIC = Path(__file__).with_name("static")
 PORT = 7860
 QUEUE_PLACES = 32  # visitors who wait; the next one is told that the app is busy (HTTP 503)
+QUEUE_LOOK = 0.01  # seconds between two looks at the queue; Gradio's own thousand a second take some percent of a core for ever
 UPLOAD_CHECK, UPLOAD_AGE = 60, 600  # seconds: how often left-over uploads are looked for, how old they get; a photo is removed as soon as it is read
 HELD_SECONDS = 600  # how long a photo stays in memory for another look at it with other settings
 SESSIONS = 200  # visitors whose photo is held at once; the one longest unused is forgotten first
@@ -47,6 +48,8 @@ def prepare_environment(environment: Any = os.environ) -> None:
     """What must be set before Gradio or torch is imported: no usage reports, no proxy between the app and itself, threads that sleep while they wait."""
     environment["GRADIO_ANALYTICS_ENABLED"] = "False"
     environment["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    environment["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = str(10**12)  # never: after every request it summed up the last 10,000 for a page that is closed
+    environment["GRADIO_ANALYTICS_MAX_EVENTS"] = "1"
     environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for name in ("NO_PROXY", "no_proxy"):
         environment[name] = ",".join(filter(None, [environment.get(name), "127.0.0.1", "localhost"]))

@@ -9,7 +9,7 @@ from leaderboard.config import Config
 from leaderboard.kept import evaluated_models
 from leaderboard.store import Store, open_store
 from space.about_page import build_about
-from space.api import PUBLIC, offer
+from space.api import PUBLIC, offer, speak_json
 from space.behind import start_behind
 from space.board_cache import BoardCache
 from space.board_page import build_board
@@ -17,7 +17,8 @@ from space.engine import Engine
 from space.gone import GoneUploads
 from space.model_page import build_model
 from space.protocols_page import build_protocols
-from space.settings import UPLOAD_AGE, UPLOAD_CHECK, Settings, launch_options, queue_options
+from space.sessions import keep_little
+from space.settings import QUEUE_LOOK, UPLOAD_AGE, UPLOAD_CHECK, Settings, launch_options, queue_options
 from space.status_page import build_status
 from space.submit_page import build_submit
 from space.text import text
@@ -63,7 +64,9 @@ def build(settings: Settings, config: Config, store: Store, engine: Engine) -> g
         if function.api_name not in PUBLIC:  # the sign-in button brings an event of its own that Gradio would offer to programs
             function.api_visibility = "private"
     demo.config = demo.get_config_file()
-    return demo.queue(**queue_options())
+    demo.queue(**queue_options())
+    demo._queue.sleep_when_free = QUEUE_LOOK
+    return demo
 
 
 def serve(settings: Settings, config: Config) -> None:
@@ -73,6 +76,8 @@ def serve(settings: Settings, config: Config) -> None:
     demo = build(settings, config, store, engine)
     app = {"middleware": [Middleware(GoneUploads)]}
     demo.launch(prevent_thread_lock=True, app_kwargs=app, **launch_options(settings, config), **looks())
+    speak_json(demo)
+    keep_little(demo)
     print(f"Open http://{'127.0.0.1' if settings.host == '0.0.0.0' else settings.host}:{settings.port}", flush=True)  # noqa: T201, S104
     start_behind(settings, config, store, engine)
     demo.block_thread()

@@ -24,6 +24,7 @@ if __name__ == "__main__":
         described = {
             "delete_cache": app.delete_cache,
             "analytics": app.analytics_enabled,
+            "queue_look": app._queue.sleep_when_free,
             "pages": [page[0] for page in app.config["pages"]],
             "offered": sorted(one["api_name"] for one in app.config["dependencies"] if one["api_visibility"] == "public"),
             "visibilities": sorted({one["api_visibility"] for one in app.config["dependencies"]}),

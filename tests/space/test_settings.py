@@ -40,6 +40,7 @@ def test_what_is_closed():
 def test_no_reports_no_spinning_and_no_proxy_to_itself():
     environment = {"OMP_WAIT_POLICY": "ACTIVE", "NO_PROXY": "example.org"}
     prepare_environment(environment)
+    assert int(environment["GRADIO_ANALYTICS_CACHE_FREQUENCY"]) > 10**9 and environment["GRADIO_ANALYTICS_MAX_EVENTS"] == "1"
     assert environment["GRADIO_ANALYTICS_ENABLED"] == "False" and environment["OMP_WAIT_POLICY"] == "ACTIVE"
     assert environment["NO_PROXY"] == "example.org,127.0.0.1,localhost" and environment["no_proxy"] == "127.0.0.1,localhost"
     prepare_environment(fresh := {})

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from leaderboard.config import Config
-from space.settings import UPLOAD_AGE, UPLOAD_CHECK, Settings, launch_options, queue_options
+from space.settings import QUEUE_LOOK, UPLOAD_AGE, UPLOAD_CHECK, Settings, launch_options, queue_options
 from space.theme import looks
 from space.ui import PAGES
 
@@ -40,7 +40,7 @@ def test_the_release_of_gradio_is_one_whose_sign_in_works():
 def test_what_the_app_is_built_with(app):
     found, on_space = app
     assert tuple(found["delete_cache"]) == (UPLOAD_CHECK, UPLOAD_AGE) == (60, 600), "uploads are looked for every minute and removed after ten"
-    assert found["analytics"] is False
+    assert found["analytics"] is False and found["queue_look"] == QUEUE_LOOK
     assert found["sign_in"] == int(on_space), "sign-in exists on a Space only"
     assert found["offered"] == ["classify_photo", "leaderboard", "submission_status"] and found["visibilities"] == ["private", "public"]
     assert {path for _, path in PAGES} | {"model", "status"} == set(found["pages"])
