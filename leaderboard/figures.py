@@ -219,5 +219,6 @@ def _unique_names(rows: tuple[Row, ...]) -> list[str]:
 
 def _hover(row: Row) -> str:
     interval = f" [{row.interval[0]:.1f}, {row.interval[1]:.1f}]" if row.interval else " (no interval: size of the test set not published)"
-    lines = [f"<b>{row.model}</b>", f"{row.accuracy:.1f} %{interval}", f"{row.status}: {row.source}", f"epoch chosen on: {row.epoch_selection}"]
+    accuracy = f"{row.accuracy:.{1 if row.status == 'measured' else 2}f} %"  # a published number as published
+    lines = [f"<b>{row.model}</b>", accuracy + interval, f"{row.status}: {row.source}", f"epoch chosen on: {row.epoch_selection}"]
     return "<br>".join([*lines, f"tie group {row.tie_group}"] if row.tie_group else lines)

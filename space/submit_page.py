@@ -23,7 +23,7 @@ from space.settings import Settings
 from space.snippet import SUBMIT, snippet
 from space.submission_view import inspection_html, queued_html, tried_html
 from space.text import text
-from space.uploads import checkpoint_input, moved
+from space.uploads import checkpoint_input, drop, moved
 from space.visitor import visitor
 
 if TYPE_CHECKING:
@@ -74,10 +74,13 @@ def fetched(config: Config, folder: Path, upload: str | None, repo: str, revisio
         raise SubmissionError(str(error)) from error
 
 
-def look(config: Config, upload: str | None, repo: str, revision: str, filename: str) -> Seen:
-    """Fetch and recognise a checkpoint. Raises InputError; then nothing is left behind."""
+def look(config: Config, upload: str | None, repo: str, revision: str, filename: str, files: bool = True) -> Seen:
+    """Fetch and recognise a checkpoint. files: whether uploads are taken. Raises InputError; then nothing is left behind."""
     from leaderboard.submission import propose
 
+    if upload and not files:  # the input is hidden then, which keeps nobody from calling the handler
+        drop(upload)
+        raise SubmissionError("Files are not taken here; name a Hugging Face repository.")
     incoming = config.data / "incoming"
     incoming.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=incoming))
@@ -151,7 +154,7 @@ def build_submit(settings: Settings, config: Config, store: Store) -> None:
     def show(upload: str | None, repo: str, revision: str, filename: str, old: Seen | None) -> Iterator[tuple[Any, ...]]:
         forget(old)
         try:
-            new = look(config, upload, repo, revision, filename)
+            new = look(config, upload, repo, revision, filename, files=not settings.on_space)
         except InputError as error:
             yield None, None, message_html(str(error)), gr.update(visible=False), *[gr.skip()] * 3, "", ""
             return

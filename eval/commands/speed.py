@@ -29,5 +29,6 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     for answer in answers:
         rates = "".join(f"{answer['batches'][str(batch)]['images_per_second']:>16.1f}" for batch in BATCHES)
         lines.append(f"{answer['architecture']:<24}{answer['parameters'] / 1e6:>9.2f}{answer['flops'] / 1e9:>8.2f}{answer['macs'] / 1e9:>8.2f}{rates}")
+    lines.append("GFLOPs: two operations a multiply-add, GMACs: one; papers print either as FLOPs, so compare only what was counted alike")
     lines.append(f"{answers[0]['dtype']} in the runtime {answers[0]['runtime']} on {compute.device}, {answers[0]['threads']} threads; medians")
     return answers[0] if len(answers) == 1 else {"models": answers}, "\n".join(lines)

@@ -4,10 +4,12 @@ import pytest
 import torch
 
 import poster
+from eval.__main__ import main
 from eval.inference import Compute
 from eval.speed import BATCHES, measure
 from poster.contract import ModelContract
 from poster.labels import ORDERS
+from poster.shipped import WEIGHTS
 
 
 def test_a_linear_layer_costs_what_it_costs() -> None:
@@ -42,3 +44,10 @@ def test_posterpp_needs_more_compute_than_poster_large() -> None:
         counted[name] = counter.get_total_flops() / 1e9
     assert counted["posterpp"] == pytest.approx(17.18, rel=0.02)
     assert counted["poster_large"] == pytest.approx(15.71, rel=0.02)
+
+
+def test_the_command_names_both_ways_to_count(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eval.speed.ROUNDS", 1)
+    assert main(["speed", str(WEIGHTS / "posterpp_nano.safetensors")]) == 0
+    said = capsys.readouterr().out
+    assert "posterpp_nano" in said and "GFLOPs: two operations a multiply-add, GMACs: one" in said and "float32 in the runtime eager on cpu" in said

@@ -72,3 +72,11 @@ def test_the_axis_of_accuracies_is_said_and_holds_every_interval() -> None:
         low, high = accuracy_figure(board, benchmark).layout.xaxis.range
         ends = [end for row in board.of(benchmark) for end in (row.interval or (row.accuracy, row.accuracy))]
         assert low < min(ends) and max(ends) < high < low + 1.2 * (max(ends) - min(ends)) + 3
+
+
+def test_a_number_is_named_as_finely_as_it_is_known():
+    """A published one as published, one measured here to a tenth of a point."""
+    board = load_board()
+    said = " ".join(text for trace in accuracy_figure(board, "ferplus").data for text in trace.text)
+    for row in board.of("ferplus"):
+        assert f"<b>{row.model}</b><br>{row.accuracy:.{1 if row.status == 'measured' else 2}f} % [" in said
