@@ -1,7 +1,8 @@
-"""Which head is better, and how sure that is: accuracies over seeds and pictures from the records of ``poster ablate``. Pure functions."""
+"""Which head and which fusion is better, and how sure that is: accuracies over seeds and pictures from the records of ``poster ablate``."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from eval.metrics import confusion_matrix, mean_class_accuracy
 from eval.probability import reliability, softmax
 from eval.ties import holm
 from poster.errors import InputError
+from poster.training.arms import BASE, DESCRIBES
+from poster.training.arms import Arm as Built
 from poster.training.record import Record
 
 LINEAR = "linear"
@@ -31,16 +34,20 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Arm:
-    """One head: scores as means over the seeds. ece: of the probabilities as they are; ece_scaled: after the temperature of the validation split.
+    """One head, or one fusion: scores as means over the seeds. ece: of the probabilities as they are; ece_scaled: after the validation split's temperature.
 
-    ahead: accuracy minus the linear head's on the same pictures and seeds; holm: its p-value corrected for the number of arms. correlation: Spearman's,
-    of a feature's norm with picture quality after the last epoch: mean, least and most over the seeds.
+    fusion: the POSTER whose pyramid fuses, depth: its blocks; "" and 0 for POSTER++'s fusion. parameters: of fusion and head.
+    ahead: accuracy minus the linear arm's on the same pictures and seeds; holm: its p-value corrected for the number of heads, or of fusions.
+    correlation: Spearman's, of a feature's norm with picture quality after the last epoch: mean, least and most over the seeds.
     """
 
     name: str
     kind: str
     margin: float
     scale: float
+    fusion: str
+    depth: int
+    parameters: int
     accuracy: Estimate
     mean_class_accuracy: float
     ece: float
@@ -50,14 +57,22 @@ class Arm:
     correlation: dict[str, tuple[float, float, float]]
 
 
+Pair = tuple[str, str, Estimate, float]  # two arms, how far the first is ahead of the second, Holm's p-value of all pairs of its question
+
+
 @dataclass(frozen=True)
 class Ablation:
-    """arms as they were run; pairs: how far an adaptive margin is ahead of a fixed one of the same scale, with Holm's p-value of all these pairs."""
+    """heads, on POSTER++'s fusion; fusions: POSTER's pyramids under the linear head, shallow to deep.
 
-    arms: tuple[Arm, ...]
+    pairs: an adaptive margin against a fixed one of the same scale; depths: a deeper pyramid against a shallower one.
+    """
+
+    heads: tuple[Arm, ...]
+    fusions: tuple[Arm, ...]
     seeds: tuple[int, ...]
     num_images: int
-    pairs: tuple[tuple[str, str, Estimate, float], ...]
+    pairs: tuple[Pair, ...]
+    depths: tuple[Pair, ...]
 
 
 def estimate(values: NDArray[np.float64]) -> Estimate:
@@ -105,7 +120,7 @@ def by_arm(records: Sequence[Record]) -> dict[str, list[Record]]:
 
 
 def _common(record: Record) -> tuple[object, ...]:
-    recipe = {key: value for key, value in record.recipe.items() if key not in ("seed", "head")}
+    recipe = {key: value for key, value in record.recipe.items() if key not in ("seed", "head", *DESCRIBES)}
     return recipe, record.streams, record.sample, record.model
 
 
@@ -113,10 +128,19 @@ def compare(records: Sequence[Record]) -> Ablation:
     """Everything the page tells. Raises InputError where the records do not belong together."""
     runs = by_arm(records)
     right = {name: correct(of_arm) for name, of_arm in runs.items()}
-    ahead = {name: estimate(right[name] - right[LINEAR]) for name in runs if name != LINEAR}
-    corrected = dict(zip(ahead, holm([one.p_value for one in ahead.values()]), strict=True))
-    arms = tuple(_arm(name, of_arm, right[name], ahead.get(name), corrected.get(name)) for name, of_arm in runs.items())
-    return Ablation(arms, tuple(record.seed for record in runs[LINEAR]), right[LINEAR].shape[1], _pairs(arms, right))
+    ahead: dict[str, Estimate] = {}
+    corrected: dict[str, float] = {}
+    for fused in (False, True):  # two questions, each with a correction of its own
+        family = {name: estimate(right[name] - right[LINEAR]) for name in runs if name != LINEAR and bool(runs[name][0].fusion) == fused}
+        ahead |= family
+        corrected |= zip(family, holm([one.p_value for one in family.values()]), strict=True)
+    arms = [_arm(name, of_arm, right[name], ahead.get(name), corrected.get(name)) for name, of_arm in runs.items()]
+    heads, fusions = [arm for arm in arms if not arm.fusion], sorted((arm for arm in arms if arm.fusion), key=lambda arm: arm.depth)
+    fixed = [arm for arm in heads if arm.kind in ("arcface", "cosface") and arm.margin]
+    margins = [(one.name, other.name) for one in heads if one.kind == "adaface" for other in fixed if other.scale == one.scale]
+    deeper = [(one.name, other.name) for other, one in itertools.combinations(fusions, 2)]
+    seeds = tuple(record.seed for record in runs[LINEAR])
+    return Ablation(tuple(heads), tuple(fusions), seeds, right[LINEAR].shape[1], _pairs(margins, right), _pairs(deeper, right))
 
 
 def _arm(name: str, runs: Sequence[Record], right: NDArray[np.float64], ahead: Estimate | None, corrected: float | None) -> Arm:
@@ -133,14 +157,25 @@ def _arm(name: str, runs: Sequence[Record], right: NDArray[np.float64], ahead: E
         scaled.append(reliability(softmax(logs / temperature), labels).expected_calibration_error)
     last = {feature: [run.curve[f"spearman_{feature}"][-1] for run in runs] for feature in FEATURES}
     correlation = {feature: (float(np.mean(values)), min(values), max(values)) for feature, values in last.items()}
-    head = runs[0].recipe["head"]
+    head, depth, count = runs[0].recipe["head"], *cost(runs[0])
+    shape = (head["kind"], head["margin"], head["scale"], runs[0].fusion, depth, count)
     mean_class, ece, ece_scaled = (float(np.mean(values)) for values in (classes, eces, scaled))
-    return Arm(name, head["kind"], head["margin"], head["scale"], estimate(right), mean_class, ece, ece_scaled, ahead, corrected, correlation)
+    return Arm(name, *shape, estimate(right), mean_class, ece, ece_scaled, ahead, corrected, correlation)
 
 
-def _pairs(arms: Sequence[Arm], right: Mapping[str, NDArray[np.float64]]) -> tuple[tuple[str, str, Estimate, float], ...]:
-    fixed = [arm for arm in arms if arm.kind in ("arcface", "cosface") and arm.margin]
-    pairs = [(one.name, other.name) for one in arms if one.kind == "adaface" for other in fixed if other.scale == one.scale]
+def cost(record: Record) -> tuple[int, int]:
+    """Blocks of the arm's pyramid, 0 where it has none, and the parameters of its fusion and head; of the network built again, without its weights."""
+    import torch
+
+    from poster.training.ablation import parameters
+
+    head = [f"head.{key}={record.recipe['head'][key]}" for key in ("kind", "quality")]
+    with torch.device("meta"):
+        model = Built(record.arm, fusion=record.fusion).network(BASE.override(head), record.model)
+    return len(model.blocks) if record.fusion else 0, parameters(model)
+
+
+def _pairs(pairs: Sequence[tuple[str, str]], right: Mapping[str, NDArray[np.float64]]) -> tuple[Pair, ...]:
     found = [estimate(right[one] - right[other]) for one, other in pairs]
     corrected = holm([each.p_value for each in found])
     return tuple((one, other, each, p) for (one, other), each, p in zip(pairs, found, corrected, strict=True))

@@ -1,4 +1,4 @@
-"""The picture of the ablation: accuracy and the norms' correlation with quality over the epochs, and every head's lead over the linear one."""
+"""The pictures of the ablation: curves over the epochs, and who leads by how much."""
 
 from __future__ import annotations
 
@@ -6,32 +6,37 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from eval.ablation import LINEAR, Ablation
+from eval.ablation import LINEAR, Estimate
 from poster.training.record import Record
 
 WIDTH, HEIGHT, LEFT, TOP, ROW = 330, 220, 50, 28, 24
 # Okabe and Ito's colours, told apart by colour-blind eyes.
 COLOURS = ("#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999")
-PANELS = (
+OTHER = "#555555"  # of a row that is no arm
+Panel = tuple[str, str]  # title, column of the curves
+HEADS: tuple[Panel, ...] = (
     ("validation accuracy", "accuracy"),
     ("Spearman: norm of the fused feature, quality", "spearman_fused"),
     ("Spearman: norm of the image feature, quality", "spearman_image"),
 )
+FUSIONS: tuple[Panel, ...] = (("validation accuracy", "accuracy"), ("validation cross-entropy", "loss"), ("training cross-entropy", "train_loss"))
+Lead = tuple[str, Estimate | None]  # an arm, or another row's words, and how far ahead it is
 
 
-def picture(found: Ablation, records: Sequence[Record]) -> str:
-    """The text of an SVG file: three curves, means over the seeds, and below them the leads with their intervals."""
-    names = [arm.name for arm in found.arms]
+def picture(title: str, panels: Sequence[Panel], leads: Sequence[Lead], records: Sequence[Record]) -> str:
+    """The text of an SVG file: curves of the arms among ``leads``, means over the seeds, and below them the leads with their intervals."""
+    arms = {record.arm for record in records}
+    names = [name for name, _ in leads if name in arms]
     colour = {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(names)}
-    across, forest = len(PANELS) * (WIDTH + LEFT) + 30, TOP + HEIGHT + 60
+    across, forest = len(panels) * (WIDTH + LEFT) + 30, TOP + HEIGHT + 60
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {across} {forest + 60 + ROW * len(names)}" font-family="sans-serif" font-size="11" role="img">',
-        '<title>Heads compared</title><rect width="100%" height="100%" fill="#ffffff"/>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {across} {forest + 60 + ROW * len(leads)}" font-family="sans-serif" font-size="11" role="img">',
+        f'<title>{title}</title><rect width="100%" height="100%" fill="#ffffff"/>',
     ]
-    for number, (title, column) in enumerate(PANELS):
+    for number, (heading, column) in enumerate(panels):
         curves = {name: np.mean([record.curve[column] for record in records if record.arm == name], axis=0) for name in names}
-        parts += _panel(LEFT + number * (WIDTH + LEFT), title, curves, colour)
-    return "\n".join([*parts, *_leads(found, colour, forest, across), "</svg>", ""])
+        parts += _panel(LEFT + number * (WIDTH + LEFT), heading, curves, colour)
+    return "\n".join([*parts, *_leads(leads, colour, forest, across), "</svg>", ""])
 
 
 def _panel(x0: int, title: str, curves: dict[str, np.ndarray], colour: dict[str, str]) -> list[str]:
@@ -52,23 +57,23 @@ def _panel(x0: int, title: str, curves: dict[str, np.ndarray], colour: dict[str,
     return [*parts, f'<text x="{x0 + WIDTH - 20}" y="{TOP + HEIGHT + 18}" text-anchor="end" fill="#555555">epoch {epochs}</text>']
 
 
-def _leads(found: Ablation, colour: dict[str, str], top: int, across: int) -> list[str]:
-    """A row a head: the name in its colour, which is the legend of the curves too, and its lead with the 95 % interval."""
-    leads = [arm.ahead for arm in found.arms if arm.ahead]
-    reach = 100 * max(max(abs(one.low), abs(one.high)) for one in leads) or 1.0
+def _leads(leads: Sequence[Lead], colour: dict[str, str], top: int, across: int) -> list[str]:
+    """A row a lead: an arm's name in its colour, which is the legend of the curves too, and how far ahead it is with the 95 % interval."""
+    known = [one for _, one in leads if one]
+    reach = 100 * max(max(abs(one.low), abs(one.high)) for one in known) or 1.0
     left, middle, half = 190, (190 + across - 30) / 2, (across - 30 - 190) / 2
-    bottom = top + 20 + ROW * len(found.arms)
+    bottom = top + 20 + ROW * len(leads)
     parts = [
-        f'<text x="{LEFT}" y="{top}" font-size="13" fill="#222222">points of test accuracy ahead of the {LINEAR} head, with 95 % intervals</text>',
+        f'<text x="{LEFT}" y="{top}" font-size="13" fill="#222222">points of test accuracy ahead of the arm {LINEAR}, with 95 % intervals</text>',
         f'<line x1="{middle}" x2="{middle}" y1="{top + 10}" y2="{bottom}" stroke="#999999" stroke-dasharray="3 3"/>',
     ]
-    for number, arm in enumerate(found.arms):
-        y = top + 26 + ROW * number
-        parts.append(f'<text x="{LEFT}" y="{y + 4}" fill="{colour[arm.name]}">{arm.name}</text>')
-        if arm.ahead:
-            low, value, high = (middle + half * 100 * at / reach for at in (arm.ahead.low, arm.ahead.value, arm.ahead.high))
-            parts.append(f'<line x1="{max(low, left):.1f}" x2="{high:.1f}" y1="{y}" y2="{y}" stroke="{colour[arm.name]}" stroke-width="2"/>')
-            parts.append(f'<circle cx="{value:.1f}" cy="{y}" r="4" fill="{colour[arm.name]}"><title>{arm.name} {100 * arm.ahead.value:+.2f}</title></circle>')
+    for number, (name, ahead) in enumerate(leads):
+        y, ink = top + 26 + ROW * number, colour.get(name, OTHER)
+        parts.append(f'<text x="{LEFT}" y="{y + 4}" fill="{ink}">{name}</text>')
+        if ahead:
+            low, value, high = (middle + half * 100 * at / reach for at in (ahead.low, ahead.value, ahead.high))
+            parts.append(f'<line x1="{max(low, left):.1f}" x2="{high:.1f}" y1="{y}" y2="{y}" stroke="{ink}" stroke-width="2"/>')
+            parts.append(f'<circle cx="{value:.1f}" cy="{y}" r="4" fill="{ink}"><title>{name} {100 * ahead.value:+.2f}</title></circle>')
     for share in (-1, 0, 1):
         parts.append(f'<text x="{middle + share * half:.1f}" y="{bottom + 14}" text-anchor="middle" fill="#555555">{share * reach:+.1f}</text>')
     return parts

@@ -9,7 +9,7 @@ COMMANDS = {
     "inspect": "what is in a checkpoint: architecture, classes, labels, contract, warnings",
     "convert": "a checkpoint to safetensors with its contract, or back to its authors' layout",
     "train": "a model by a recipe, resumable",
-    "ablate": "the same network under each head, with the same pictures and seeds, resumable",
+    "ablate": "the same streams under each head and each depth of fusion, with the same pictures and seeds, resumable",
     "landmarks": "the small network whose 68 points are drawn on faces, taught by POSTER's",
 }
 

@@ -24,7 +24,7 @@ from poster import attention_rules as rules
 from poster.attention_taps import attention_maps, image_maps, landmark_maps, values, values_and_gradients
 from poster.errors import CheckpointError
 from poster.overlay import FAINT
-from poster.poster_v1 import TOKENS, PosterV1
+from poster.poster_v1 import PosterV1
 from poster.poster_v2 import PosterV2
 
 DEFAULT = "integrated"
@@ -118,8 +118,8 @@ def _poster(model: PosterV1, images: Tensor, targets: Tensor, whole: bool) -> li
     stream = image_maps(model)
     seen, gradients = values_and_gradients(model, images, targets, [*stream, *attention_maps(model)])
     # Every block attends over the same 7 x 7 landmark places; key 0 is their mean and no place.
-    keys = [rules.weighted(value, gradient).sum(dim=1)[:, 1:TOKENS] for value, gradient in zip(seen[3:-1], gradients[3:-1], strict=True)]
-    attention = torch.stack(keys).sum(dim=0).view(-1, 7, 7)
+    keys = [rules.weighted(value, gradient).sum(dim=1)[:, 1:] for value, gradient in zip(seen[3:-1], gradients[3:-1], strict=True)]
+    attention = torch.stack(keys).sum(dim=0).view(-1, model.side, model.side)
     return [rules.gradient_times_value(seen[2], gradients[2]).clamp_min(0), attention] if whole else [attention]
 
 

@@ -66,13 +66,10 @@ def posterpp(pretrained: bool = False, **kwargs: Any) -> PosterV2:
     return PosterV2(**_options(pretrained, kwargs))
 
 
-NANO = {
-    "img_size": 48,
-    "halve": False,
-    "depths": (2, 2, 3),
-    "channels": (32, 64, 160),
-    "stem": 24,
-    "landmark_scale": 0.5,
+# Both streams of the nano model, for POSTER's pyramid too.
+NANO_STREAMS: dict[str, Any] = {"img_size": 48, "halve": False, "depths": (2, 2, 3), "channels": (32, 64, 160), "stem": 24, "landmark_scale": 0.5}
+NANO: dict[str, Any] = {
+    **NANO_STREAMS,
     "heads": (2, 4, 8),
     "embed_dim": 192,
     "embed_heads": 6,

@@ -1,4 +1,4 @@
-"""``python -m poster ablate --data DIR --out DIR``: does a margin help? The same network under each head, every answer kept picture by picture."""
+"""``python -m poster ablate --data DIR --out DIR``: the same streams under each head, or each depth of fusion, every answer kept picture by picture."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from poster.errors import InputError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the folder of fer2013.csv and fer2013new.csv")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where one record a run goes, and checkpoints while they last")
-    parser.add_argument("--arms", metavar="A,B", help="heads by name (default: all; any other word lists them)")
+    parser.add_argument("--arms", metavar="A,B", help="heads and fusions by name (default: all; any other word lists them)")
     parser.add_argument("--seeds", default="1,2,3", metavar="1,2,3", help="one run of every arm each")
     parser.add_argument("--streams", default="", metavar="WEIGHTS", help="hold the streams of this trained model; only a narrower fusion and the head learn")
     parser.add_argument("--sample", type=int, default=1000, metavar="N", help="validation pictures the curves are drawn from; 0: all")

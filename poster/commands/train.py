@@ -13,7 +13,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where checkpoints, log and the finished model go")
     parser.add_argument("--teacher", type=Path, metavar="FILE", help="POSTER's MobileFaceNet with 136 outputs: the landmark stream, or its teacher")
     parser.add_argument("--backbone", type=Path, metavar="FILE", help="the official repositories' ir50.pth, for the full-size models")
-    parser.add_argument("--start", metavar="WEIGHTS", help="go on from a trained model of the same architecture: a shipped model's name or a checkpoint")
+    parser.add_argument(
+        "--start", metavar="WEIGHTS", help="go on from a trained model of the same architecture, with its streams: a shipped model's name or a checkpoint"
+    )
     parser.add_argument("--resume", action="store_true", help="go on after the last finished epoch")
     parser.add_argument(
         "--live", action="store_true", help="also write OUT/live, which `tensorboard --logdir OUT` draws while the run lasts (needs tensorboardX)"

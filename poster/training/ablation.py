@@ -1,4 +1,4 @@
-"""Does a margin help? The same network, budget, pictures and seeds under each head; what every run leaves is kept picture by picture."""
+"""Does a margin help, does a deeper fusion? The same streams, budget, pictures and seeds for each arm; what every run leaves is kept picture by picture."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from accelerate import Accelerator
 from scipy import stats
 from torch import Tensor
@@ -22,20 +21,20 @@ from torch import Tensor
 from poster.checkpoint import load_model
 from poster.data.ferplus import majority, read_ferplus
 from poster.errors import InputError
-from poster.models import create_model
 from poster.quality import quality
 from poster.shipped import model_path
-from poster.training.arms import Plan
+from poster.training.arms import ARMS, Plan
 from poster.training.data import TrainingData
+from poster.training.landmarks import shipped_stream
 from poster.training.record import Answers, Record
 from poster.training.side_by_side import Trainee, answers, run_epoch
-from poster.training.start import build
 from poster.training.validate import scores
 
 log = logging.getLogger(__name__)
 
 TIMED = 4  # steps that tell what one takes; the first is not counted
 TIMED_PICTURES = 256
+STREAMS = ("image_stream", "landmark_stream", "align1", "align2", "align3")
 
 Test = tuple[np.ndarray, np.ndarray]  # row numbers and labels of the test split
 
@@ -51,17 +50,20 @@ def held_streams(plan: Plan) -> Any:
 
 
 def start(plan: Plan, arm: str, seed: int, shared: Any) -> Any:
-    """The arm's model before its first step: alike in all arms of a seed but for the head."""
-    recipe = plan.recipe(arm, seed)
-    if shared is None and not plan.model:
-        return build(recipe, np.empty((0, 1, 1), np.uint8), None, None)
-    torch.manual_seed(seed)
-    model = create_model(recipe.architecture, num_classes=len(recipe.contract.labels), **plan.model)
-    model.head = recipe.head.build(model.num_features, len(recipe.contract.labels))
+    """The arm's model before its first step: alike in all arms of a seed but for the head, or the fusion."""
+    model = ARMS[arm].network(plan.recipe(arm, seed), plan.model)
     if shared is not None:
-        for part in ("image_stream", "landmark_stream", "align1", "align2", "align3"):
-            setattr(model, part, getattr(shared, part))
+        for part in STREAMS:
+            if hasattr(model, part):
+                setattr(model, part, getattr(shared, part))
+    elif not plan.model:
+        model.landmark_stream.load_state_dict(shipped_stream())
     return model
+
+
+def parameters(model: Any) -> int:
+    """Parameters of what the streams' maps are fused and answered with."""
+    return sum(value.numel() for name, value in model.named_parameters() if not name.startswith(tuple(f"{part}." for part in STREAMS)))
 
 
 @functools.cache
@@ -119,8 +121,11 @@ def settle(plan: Plan, out: Path, resume: bool, steps: Callable[[], int]) -> Pla
         raise InputError(f"{out} already holds an ablation; go on with --resume, or give another --out")
     begun = json.loads(file.read_text())
     plan = replace(plan, base=replace(plan.base, steps=begun["recipe"]["steps"]))
-    if json.loads(json.dumps(plan.described())) != begun:
-        raise InputError(f"{out} was begun with other values than these; resume with the same ones (see {file}), or give another --out")
+    now = json.loads(json.dumps(plan.described()))
+    other = [key for key, value in now.items() if begun.get(key) != value]
+    if other:
+        what = ", ".join(f"{key} ({begun['streams'] or 'none held'} there, {plan.identity or 'none held'} here)" if key == "streams" else key for key in other)
+        raise InputError(f"{out} was begun with other values than these: {what}; resume with the same ones (see {file}), or give another --out")
     return plan
 
 
@@ -190,7 +195,6 @@ def _finish(plan: Plan, trainees: Sequence[Trainee], shared: Any, data: Training
         validation, tested = (Answers.of(rows, labels, found[number]["logits"].numpy()) for (rows, labels), found in zip(parts, said, strict=True))
         curve = {key: [row[key] for row in one.rows] for key in one.rows[0]}
         seed = one.recipe.seed
-        Record(one.name, seed, dataclasses.asdict(one.recipe), plan.identity, plan.sample, plan.model, curve, tested, validation).write(
-            path_of(out, one.name, seed)
-        )
+        values = (dataclasses.asdict(one.recipe), plan.identity, plan.sample, plan.model, curve, tested, validation, ARMS[one.name].fusion)
+        Record(one.name, seed, *values).write(path_of(out, one.name, seed))
         one.path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What the ablation compares: its arms, each a head written as overrides of one recipe, and a plan of seeds and budget."""
+"""What the ablation compares: its arms, each another head or another fusion of one recipe, and a plan of seeds and budget."""
 
 from __future__ import annotations
 
@@ -9,23 +9,56 @@ from dataclasses import dataclass
 from typing import Any
 
 from poster.errors import InputError
+from poster.models import NANO, NANO_STREAMS
 from poster.shipped import model_path
 from poster.training.recipe import Recipe
 from poster.training.recipes import RECIPES
+from poster.training.start import network
 
-# An arm is a head and nothing else. Margins of ArcFace and CosFace as in the recipes of POSTER; cosine-s16 has no margin and tells it from the scale.
-ARMS: dict[str, tuple[str, ...]] = {
-    "linear": (),
-    "adaface-m04-s64": ("head.kind=adaface", "head.margin=0.4", "head.scale=64"),
-    "adaface-m075-s64": ("head.kind=adaface", "head.margin=0.75", "head.scale=64"),
-    "adaface-m04-s16": ("head.kind=adaface", "head.margin=0.4", "head.scale=16"),
-    "arcface-m04-s64": ("head.kind=arcface", "head.margin=0.4", "head.scale=64"),
-    "cosface-m035-s64": ("head.kind=cosface", "head.margin=0.35", "head.scale=64"),
-    "adaface-image-m04-s64": ("head.kind=adaface", "head.margin=0.4", "head.scale=64", "head.quality=image"),
-    "cosine-s16": ("head.kind=cosface", "head.margin=0", "head.scale=16"),
+
+@dataclass(frozen=True)
+class Arm:
+    """What is compared. head: overrides of the recipe, none for the linear one; fusion: the POSTER whose pyramid takes the place of POSTER++'s fusion,
+    on streams of the same shape; "" for POSTER++'s own.
+    """
+
+    name: str
+    head: tuple[str, ...] = ()
+    fusion: str = ""
+
+    def network(self, recipe: Recipe, options: dict[str, Any]) -> Any:
+        """The arm's model under the recipe's head, random weights; options: of posterpp_nano, of which a pyramid has the streams' and the embedding's width."""
+        if not self.fusion:
+            return network(recipe, **options)
+        kept = {"embed_dim": NANO["embed_dim"], **NANO_STREAMS}
+        return network(recipe, self.fusion, **{name: options.get(name, value) for name, value in kept.items()})
+
+
+def _head(name: str, kind: str, margin: float, scale: float, *more: str) -> Arm:
+    return Arm(name, (f"head.kind={kind}", f"head.margin={margin:g}", f"head.scale={scale:g}", *more))
+
+
+# Either another head on POSTER++'s fusion, or another fusion under the linear head. Margins of ArcFace and CosFace as in the recipes of POSTER;
+# cosine-s16 has no margin and tells it from the scale. The three POSTERs differ in the depth of their pyramid alone: 4, 6 and 8 blocks.
+ARMS: dict[str, Arm] = {
+    arm.name: arm
+    for arm in (
+        Arm("linear"),
+        _head("adaface-m04-s64", "adaface", 0.4, 64),
+        _head("adaface-m075-s64", "adaface", 0.75, 64),
+        _head("adaface-m04-s16", "adaface", 0.4, 16),
+        _head("arcface-m04-s64", "arcface", 0.4, 64),
+        _head("cosface-m035-s64", "cosface", 0.35, 64),
+        _head("adaface-image-m04-s64", "adaface", 0.4, 64, "head.quality=image"),
+        _head("cosine-s16", "cosface", 0, 16),
+        Arm("poster-small", fusion="poster_small"),
+        Arm("poster-base", fusion="poster_base"),
+        Arm("poster-large", fusion="poster_large"),
+    )
 }
 # What an arm or a seed decides, as it begins on the command line.
 COMPARED = ("seed=", *(f"head.{value}=" for value in ("kind", "margin", "scale", "quality")))
+DESCRIBES = ("about", "reproduces")  # what a recipe says of itself: no number depends on it
 # Every arm learns the same hard labels: a margin belongs to one class.
 BASE = RECIPES["posterpp_nano"].override(["target=labels"])
 # On held streams the network that learns is half as wide and one block deep: twice the pictures in the same time. The auxiliary loss would teach nothing.
@@ -51,12 +84,12 @@ class Plan:
             raise InputError(f"the arms {', '.join(unknown) or '(none)'} are unknown; known are {', '.join(ARMS)}; and at least one seed is needed")
         if self.base.dataset != "ferplus" or self.base.architecture != "posterpp_nano" or self.base.patience or self.base.compile or self.base.rare_cost:
             raise InputError(
-                "the ablation trains posterpp_nano on FERPlus, every arm for the whole of its epochs, without compile and rare_cost; leave these values as they are"
+                "the ablation trains posterpp_nano on FERPlus, every arm for all of its epochs, without compile and rare_cost; leave these values as they are"
             )
 
     def recipe(self, arm: str, seed: int) -> Recipe:
         """The base with the arm's head and the seed."""
-        return self.base.override([*ARMS[arm], f"seed={seed}"])
+        return self.base.override([*ARMS[arm].head, f"seed={seed}"])
 
     @functools.cached_property
     def identity(self) -> str:
@@ -68,4 +101,5 @@ class Plan:
 
     def described(self) -> dict[str, Any]:
         """Everything but the arms and the seeds, of which more may join later."""
-        return {"recipe": dataclasses.asdict(self.base), "streams": self.identity, "sample": self.sample, "model": self.model}
+        recipe = {key: value for key, value in dataclasses.asdict(self.base).items() if key not in DESCRIBES}
+        return {"recipe": recipe, "streams": self.identity, "sample": self.sample, "model": self.model}

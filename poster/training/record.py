@@ -14,6 +14,7 @@ import numpy as np
 from poster.data.memo import write_atomically
 from poster.errors import InputError
 
+RENAMED = {"rare": "rare_cost"}  # values of a recipe that had another name in older records; 0 in every run of the ablation
 FIELDS = ("rows", "labels", "log_probabilities")
 
 
@@ -42,9 +43,10 @@ class Answers:
 
 @dataclass(frozen=True)
 class Record:
-    """arm: which head. recipe: every value of the run. streams: whose streams were held, "" where they were trained. sample: pictures of the curve.
+    """arm: its name. recipe: every value of the run. streams: whose streams were held, "" where they were trained. sample: pictures of the curve.
 
     model: options of the architecture. curve: by name, a value after each epoch. test, validation: the finished model's answers.
+    fusion: the POSTER whose pyramid fused the streams, "" for POSTER++'s own fusion.
     """
 
     arm: str
@@ -56,6 +58,7 @@ class Record:
     curve: dict[str, list[float]]
     test: Answers
     validation: Answers
+    fusion: str = ""
 
     def write(self, path: Path) -> None:
         about = {
@@ -66,6 +69,7 @@ class Record:
             "sample": self.sample,
             "model": self.model,
             "curve": self.curve,
+            "fusion": self.fusion,
         }
         parts = {f"{part}_{field}": getattr(getattr(self, part), field) for part in ("test", "validation") for field in FIELDS}
         buffer = io.BytesIO()
@@ -79,6 +83,7 @@ class Record:
             with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
                 about = json.loads(str(file["about"]))
                 test, validation = (Answers(*(file[f"{part}_{field}"] for field in FIELDS)) for part in ("test", "validation"))
+            about["recipe"] = {RENAMED.get(key, key): value for key, value in about["recipe"].items()}
             return cls(**about, test=test, validation=validation)
         except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             raise InputError(f"{path} is no run of `python -m poster ablate`; make it again") from error

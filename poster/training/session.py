@@ -57,13 +57,13 @@ def train(
     data = load(recipe, data_dir)
     out.mkdir(parents=True, exist_ok=True)
     log.info("%d training pictures, %d for validation (%s)", len(data.train), len(data.validation), data.split)
+    loop.save_recipe(recipe, written)
     if resumed:
         model = network(recipe)
         model.load_state_dict(torch.load(begun, map_location="cpu", weights_only=True))
     else:
         model = build(recipe, data.images[data.train[: recipe.landmark_pictures]], teacher, backbone) if start is None else trained(recipe, start)
         torch.save(model.state_dict(), begun)
-    loop.save_recipe(recipe, written)
     contract = recipe.contract.replace(head=recipe.head.kind)
     with Live(out / "live") if live else nullcontext() as curves:
         model.load_state_dict(loop.train(model, contract, data, recipe, out, resume, curves))

@@ -64,7 +64,7 @@ class Trainee:
 
 
 def run_epoch(epoch: int, trainees: Sequence[Trainee], shared: Any, data: TrainingData, accelerator: Accelerator, steps: int | None = None) -> None:
-    """One epoch of all ``trainees``, which differ in their heads alone; each gets a row with its learning rate and training loss.
+    """One epoch of all ``trainees``, which differ in head or fusion alone; each gets a row with its learning rate and training loss.
 
     shared: the model whose streams, held, feed all of them; None where each trains its own. The random numbers of a step follow from seed, epoch and
     step, so a run sees the same pictures, and drops the same paths, whatever runs beside it. steps: fewer than the recipe's, to see what they take.

@@ -16,10 +16,13 @@ from sklearn.metrics import accuracy_score, recall_score
 from eval import ablation_page
 from eval.__main__ import main
 from eval.ablation import Estimate, compare, estimate
+from eval.ties import holm
 from poster.errors import InputError
-from poster.training.arms import BASE, NARROW, Plan
+from poster.models import NANO_STREAMS, create_model
+from poster.training.arms import ARMS, BASE, NARROW, Plan
 from poster.training.record import Answers, Record
 
+POSTERS = ("poster-small", "poster-base", "poster-large")
 HEADS = ("linear", "adaface-m04-s64", "arcface-m04-s64", "cosface-m035-s64")
 
 
@@ -30,11 +33,10 @@ def record(arm: str, seed: int, right: float, images: int = 400, follows: float 
     chance = np.random.default_rng((seed, len(arm), int(1000 * right)))
     named = np.where(hard + chance.normal(0, 0.05, images) < right, labels, (labels + 1) % 8)
     answers = Answers.of(np.arange(images) + 32000, labels, 3 * np.eye(8)[named] + chance.normal(0, 0.1, (images, 8)))
-    curve = {"accuracy": [0.3, right], "spearman_fused": [0.0, follows], "spearman_image": [0.5, 0.5]}
+    curve = {"accuracy": [0.3, right], "loss": [2.0, 1.5], "train_loss": [2.0, 1.0], "spearman_fused": [0.0, follows], "spearman_image": [0.5, 0.5]}
     recipe = json.loads(json.dumps(dataclasses.asdict(Plan(BASE).recipe(arm, seed))))
-    return Record(
-        **{"arm": arm, "seed": seed, "recipe": recipe, "streams": "", "sample": 1000, "model": {}, "curve": curve} | values, test=answers, validation=answers
-    )
+    given = {"arm": arm, "seed": seed, "recipe": recipe, "streams": "", "sample": 1000, "model": {}, "curve": curve, "fusion": ARMS[arm].fusion}
+    return Record(**given | values, test=answers, validation=answers)
 
 
 def records(rates: dict[str, float], seeds: tuple[int, ...] = (1, 2, 3), **values: Any) -> list[Record]:
@@ -66,11 +68,11 @@ def test_no_variation_is_certain() -> None:
 def test_scores_are_those_of_scikit_learn() -> None:
     given = records({"linear": 0.8, "arcface-m04-s64": 0.7})
     found = compare(given)
-    for arm in found.arms:
+    for arm in found.heads:
         runs = [(one.test.labels, one.test.log_probabilities.argmax(1)) for one in given if one.arm == arm.name]
         assert arm.accuracy.value == pytest.approx(np.mean([accuracy_score(*run) for run in runs]))
         assert arm.mean_class_accuracy == pytest.approx(np.mean([recall_score(*run, average="macro") for run in runs]))
-    linear, arcface = found.arms
+    linear, arcface = found.heads
     assert arcface.ahead is not None and arcface.ahead.value == pytest.approx(arcface.accuracy.value - linear.accuracy.value)
     assert linear.ahead is None and arcface.holm == arcface.ahead.p_value
 
@@ -97,6 +99,50 @@ def test_the_answer_says_whether_the_norm_knows_the_quality(follows: float, says
     assert f"which the head reads, {says} the picture's quality" in ablation_page.answer(compare(records(dict.fromkeys(HEADS[:2], 0.8), curve=curve)))
 
 
+@pytest.mark.parametrize(
+    ("rates", "says"),
+    [
+        ((0.8, 0.8, 0.8, 0.8), ["makes no difference that this many pictures", "poster-large from poster-base (", "cannot be told apart from POSTER++'s"]),
+        ((0.6, 0.6, 0.75, 0.9), ["helps here: poster-base is ahead of poster-small", "POSTER++'s fusion helps here: poster-base (", "it, in points"]),
+        ((0.9, 0.9, 0.9, 0.7), ["harms here: poster-large is behind poster-small", "does not help here: poster-large (", "fall behind POSTER++'s"]),
+        ((0.7, 0.7, 0.9, 0.7), ["helps and harms, by where one starts"]),
+    ],
+)
+def test_whether_depth_helps_follows_from_the_intervals(rates: tuple[float, ...], says: list[str]) -> None:
+    found = compare(records(dict(zip(("linear", *POSTERS), rates, strict=True)), model=NARROW))
+    told = ablation_page.fusion_answer(found)
+    assert all(words in told for words in says), told
+    assert ablation_page.answer(found) == "" and [arm.name for arm in found.fusions] == list(POSTERS)
+
+
+def test_heads_and_fusions_are_corrected_each_by_themselves() -> None:
+    heads, fusions = {"linear": 0.75, "adaface-m04-s64": 0.8, "arcface-m04-s64": 0.78}, {"poster-small": 0.77, "poster-base": 0.76, "poster-large": 0.79}
+    alone, both = compare(records(heads, model=NARROW)), compare(records(fusions | heads, model=NARROW))
+    assert both.heads == alone.heads and both.pairs == alone.pairs and ablation_page.answer(both) == ablation_page.answer(alone) != ""
+    assert [arm.holm for arm in both.fusions] == holm([arm.ahead.p_value for arm in both.fusions if arm.ahead])
+    assert [(one, other) for one, other, _, _ in both.depths] == [
+        ("poster-base", "poster-small"),
+        ("poster-large", "poster-small"),
+        ("poster-large", "poster-base"),
+    ]
+    assert [p for *_, p in both.depths] == holm([each.p_value for _, _, each, _ in both.depths])
+    deeper = {arm.name: arm.accuracy.value for arm in both.fusions}
+    assert all(each.value == pytest.approx(deeper[one] - deeper[other]) for one, other, each, _ in both.depths)
+
+
+def test_the_parameters_are_those_of_fusion_and_head() -> None:
+    found = compare(records(dict.fromkeys(("linear", "adaface-m04-s64", *POSTERS), 0.8), (1,), model=NARROW))
+    streams = ("image_stream", "landmark_stream", "align")
+    expected = {}
+    for name, architecture in zip(("linear", *POSTERS), ("posterpp_nano", "poster_small", "poster_base", "poster_large"), strict=True):
+        options = NARROW if name == "linear" else {"embed_dim": NARROW["embed_dim"], **NANO_STREAMS}
+        model = create_model(architecture, num_classes=8, **options)
+        expected[name] = sum(value.numel() for key, value in model.named_parameters() if not key.startswith(streams))
+    assert {arm.name: arm.parameters for arm in (found.heads[0], *found.fusions)} == expected
+    assert found.heads[1].parameters == expected["linear"] - 8  # a cosine head has no bias
+    assert [arm.depth for arm in (*found.heads, *found.fusions)] == [0, 0, 4, 6, 8]
+
+
 def test_what_does_not_belong_together_is_refused() -> None:
     both = records(dict.fromkeys(HEADS[:2], 0.8))
     with pytest.raises(InputError, match="different seeds"):
@@ -111,7 +157,7 @@ def test_what_does_not_belong_together_is_refused() -> None:
 
 def test_the_command_writes_a_page_from_the_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recipe = json.loads(json.dumps(dataclasses.asdict(Plan(BASE.override(["auxiliary=0", "steps=50", "augmentation.noise=0"])).recipe("linear", 1))))
-    for one in records(dict.fromkeys(HEADS, 0.8), streams="posterpp_nano (sha256 012345678901)", model=NARROW):
+    for one in records(dict.fromkeys((*HEADS, *POSTERS), 0.8), streams="posterpp_nano (sha256 012345678901)", model=NARROW):
         own = recipe | {"seed": one.seed, "head": one.recipe["head"], "about": "described otherwise since"}
         dataclasses.replace(one, recipe=own).write(tmp_path / f"{one.arm}-{one.seed}.npz")
     assert max(path.stat().st_size for path in tmp_path.iterdir()) < 100_000
@@ -119,13 +165,15 @@ def test_the_command_writes_a_page_from_the_files(tmp_path: Path, capsys: pytest
     assert main(["ablation", str(tmp_path), "--out", str(out), "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     text = out.read_text()
-    assert answer["answer"] in text and all(
-        f"| {name} | {100 * arm['accuracy']['value']:.2f} [" in text for name, arm in zip(HEADS, answer["arms"], strict=True)
-    )
+    assert answer["answer"] in text and answer["fusion_answer"] in text and text.index("## Does a deeper fusion help?") < text.index(answer["fusion_answer"])
+    assert "take the file with the checksum above" in text  # no model of that checksum is shipped
+    assert all(f"| {name} | {arm['parameters']:,} | {100 * arm['accuracy']['value']:.2f} [" in text for name, arm in zip(HEADS, answer["arms"], strict=True))
     assert "--streams posterpp_nano --set steps=50 --set augmentation.noise=0.0\n" in text and "The streams are held" in text
-    drawing = ElementTree.fromstring(out.with_suffix(".svg").read_text())  # noqa: S314, our own text
-    assert sum(node.tag.endswith("polyline") for node in drawing.iter()) == 3 * len(HEADS)
-    assert sum((node.text or "") in HEADS for node in drawing.iter() if node.tag.endswith("}text")) == len(HEADS)
+    for name, arms, rows in (("page.svg", HEADS, 0), ("page-fusions.svg", ("linear", *POSTERS), 3)):
+        drawing = ElementTree.fromstring((tmp_path / name).read_text())  # noqa: S314, our own text
+        words = [node.text or "" for node in drawing.iter() if node.tag.endswith("}text")]
+        assert sum(node.tag.endswith("polyline") for node in drawing.iter()) == 3 * len(arms) and f"({name})" in text
+        assert sum(word in arms for word in words) == len(arms) and sum(" ahead of poster-" in word for word in words) == rows
 
 
 def test_a_folder_without_runs_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ import torch
 
 import poster
 from poster.errors import InputError
-from poster.models import ARCHITECTURES
+from poster.models import ARCHITECTURES, NANO_STREAMS
 from poster.official import is_unused, official_names
 from tests.poster import rule
 
@@ -104,3 +104,22 @@ def test_nano_fits_in_ten_megabytes_of_half_precision() -> None:
 def test_an_unknown_architecture_is_named_with_its_neighbour() -> None:
     with pytest.raises(InputError, match="did you mean poster_large"):
         poster.create_model("poster_lage")
+
+
+def test_poster_takes_narrow_streams_and_a_narrow_pyramid() -> None:
+    model = poster.create_model("poster_small", num_classes=8, embed_dim=96, **NANO_STREAMS).eval()
+    images = torch.randn(2, 3, 48, 48, generator=torch.Generator().manual_seed(0))
+    image_maps, landmark_maps = model.forward_maps(images)
+    assert (image_maps[-1].shape, landmark_maps[-1].shape, len(landmark_maps)) == ((2, 160, 6, 6), (2, 160, 3, 3), 1)
+    embedding = model.fuse(image_maps, landmark_maps)
+    assert embedding.shape == (2, 96) and model.pos_embed.shape == (1, 10, 96)
+    assert torch.equal(model(images), model.forward_head(embedding)) and model(images).shape == (2, 8)
+    nano = poster.create_model("posterpp_nano").state_dict()
+    streams = {key: value.shape for key, value in model.state_dict().items() if "stream" in key or key.startswith("align3")}
+    assert {key: nano[key].shape for key in streams} == streams
+
+
+@pytest.mark.parametrize("options", [{"embed_dim": 100}, {"img_size": 100}])
+def test_a_pyramid_of_widths_that_cannot_be_halved_is_refused(options: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="must be a multiple of"):
+        poster.create_model("poster_small", **options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +13,13 @@ import torch
 import poster
 from poster.errors import InputError
 from poster.shipped import SHIPPED, model_path
+from poster.training import session
+from poster.training.data import TrainingData
+from poster.training.recipe import Recipe
 from poster.training.recipes import RECIPES
 from poster.training.session import train
 from poster.training.start import trained
+from tests.poster.training.made_up import TINY, bright_eighths
 
 RECIPE = RECIPES["posterpp_nano"]
 
@@ -42,3 +47,53 @@ def test_a_cosine_head_has_nothing_to_adjust_and_that_is_said_before_the_trainin
     with pytest.raises(InputError, match="linear head"):
         train(RECIPE.override(["head.kind=adaface", "rare_cost=0.01"]), tmp_path / "no-data", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("option", ["teacher", "backbone"])
+def test_a_trained_model_brings_its_streams_so_others_are_refused(option: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--start takes both streams from posterpp_nano; leave --teacher and --backbone out"):
+        train(RECIPE, tmp_path / "no-data", tmp_path / "out", start=SHIPPED, **{option: tmp_path / "file.pth"})
+    assert not (tmp_path / "out").exists()
+
+
+class Began(Exception):
+    """Raised where the loop would begin: what comes before it is tested."""
+
+
+@pytest.fixture
+def begins(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Sessions of a full-size recipe around a tiny network; one entry a session: is the landmark stream held?"""
+    held: list[bool] = []
+    images, labels = bright_eighths(16)
+    data = TrainingData(images, np.eye(8, dtype=np.float32)[labels], labels, np.arange(8), np.arange(8, 16))
+
+    def loop(_model: object, _contract: object, _data: object, recipe: Recipe, *_rest: object) -> None:
+        held.append(recipe.freeze_landmarks)
+        raise Began
+
+    monkeypatch.setattr(session, "load", lambda recipe, folder: data)
+    monkeypatch.setattr(session.loop, "train", loop)
+    for name in ("build", "trained", "network"):
+        monkeypatch.setattr(session, name, lambda *_: poster.create_model("posterpp_nano", num_classes=8, **TINY))
+    return held
+
+
+@pytest.mark.parametrize(
+    ("given", "override", "held"),
+    [
+        ({"start": "model.safetensors"}, "freeze_landmarks=true", True),
+        ({"start": "model.safetensors"}, "freeze_landmarks=false", False),
+        ({"teacher": Path("teacher.pth")}, "freeze_landmarks=true", True),
+        ({}, "freeze_landmarks=true", False),
+    ],
+)
+def test_a_landmark_stream_is_held_where_something_taught_it(
+    given: dict[str, Any], override: str, held: bool, begins: list[bool], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    recipe = RECIPES["posterpp_ferplus"].override([override])
+    with pytest.raises(Began):
+        train(recipe, tmp_path, tmp_path / "out", **given)
+    assert ("starts from random weights" in caplog.text) == (not given)
+    with pytest.raises(Began):
+        train(recipe, tmp_path, tmp_path / "out", resume=True)  # whatever taught it need not be said again
+    assert begins == [held, held]
