@@ -39,6 +39,8 @@ const PLOTS = [
   { id: "problems", title: "Three problems", results: true, note: "Inter-class similarity, intra-class discrepancy and scale sensitivity, from the embeddings before the head." },
   { id: "centroids", title: "Class similarity", results: true },
 ];
+// Columns that are shown with their interval, and what its ends are called.
+const INTERVALS = { accuracy: ["low", "high"], deletion: ["deletion_low", "deletion_high"], insertion: ["insertion_low", "insertion_high"] };
 const NARROW = window.matchMedia("(max-width: 640px)").matches;
 const USUAL = NARROW ? ["model", "accuracy", "status"] : ["model", "accuracy", "tie", "status", "source", "epoch"];
 const STATUSES = ["measured", "claimed", "disputed"];
@@ -73,7 +75,7 @@ function readAddress() {
   if (PLOTS.some((one) => one.id === given.get("plot"))) view.plot = given.get("plot");
   if (column((given.get("sort") ?? "").replace(/^-/, ""))) view.sort = given.get("sort");
   for (const name of Object.keys(known)) {
-    if (given.has(name)) view[name] = given.get(name).split(",").filter((one) => known[name].includes(one));
+    if (given.has(name)) view[name] = [...new Set(given.get(name).split(","))].filter((one) => known[name].includes(one));
   }
   if (!view.columns.includes("model")) view.columns.unshift("model");
   view.compare = view.compare.slice(0, MOST_COMPARED);
@@ -167,7 +169,7 @@ function controls() {
   followed = drawn(usualView());
   for (const button of element.querySelectorAll("[data-export]")) button.addEventListener("click", () => exported(button));
   $(".reset").addEventListener("click", () => {
-    view = { ...usualView(), benchmark: view.benchmark, columns: view.columns, pin: view.pin, plot: view.plot };
+    view = { ...view, q: "", status: [...STATUSES] };
     $("input.query").value = "";
     for (const box of element.querySelectorAll(".statuses input")) box.checked = true;
     changed();
@@ -392,11 +394,11 @@ function comparison() {
   panel.replaceChildren(make("h2", `Compare ${chosen.length} of at most ${MOST_COMPARED}`), table);
 }
 
-// A spreadsheet must not take a name for a formula.
-const inert = (value) => (/^[=+\-@\t\r]/.test(value) ? `'${value}` : value);
+// A spreadsheet must not take a name for a formula, nor for one behind spaces.
+const inert = (value) => (/^\s*[=+\-@]/.test(value) ? `'${value}` : value);
 const quoted = (value) => {
   const text = typeof value === "number" ? String(value) : inert(String(value ?? ""));
-  return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 };
 
 function exported(button) {
@@ -405,7 +407,7 @@ function exported(button) {
     copied.then(() => (button.textContent = "Copied"), () => (button.textContent = "Copy it from the address bar"));
     return;
   }
-  const names = [...shownColumns().flatMap((one) => (one.id === "accuracy" ? ["accuracy", "low", "high"] : [one.id])), "link"];
+  const names = [...shownColumns().flatMap((one) => [one.id, ...(INTERVALS[one.id] ?? [])]), "link"];
   const data = rows.map((row) => Object.fromEntries(names.map((name) => [name, row[name] ?? null])));
   const csv = () => [names, ...data.map((row) => names.map((name) => row[name]))].map((one) => one.map(quoted).join(",") + "\r\n").join("");
   const text = button.dataset.export === "csv" ? csv() : JSON.stringify(data, null, 2);

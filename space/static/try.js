@@ -36,9 +36,16 @@ element.addEventListener("click", (event) => {
   if (kind === "png") return picture(answer.querySelector(".seen"), data).then((blob) => save(blob, "expressions.png"));
   if (kind === "json") return save(new Blob([JSON.stringify(data, null, 2)], { type: "application/json" }), "expressions.json");
   const columns = Object.keys(data.faces[0]);
-  const lines = [columns, ...data.faces.map((face) => columns.map((name) => face[name]))];
-  save(new Blob([lines.map((line) => line.join(",") + "\n").join("")], { type: "text/csv" }), "expressions.csv");
+  const lines = [["model", ...columns], ...data.faces.map((face) => [data.model, ...columns.map((name) => face[name])])];
+  save(new Blob([lines.map((line) => line.map(quoted).join(",") + "\r\n").join("")], { type: "text/csv" }), "expressions.csv");
 });
+
+// A spreadsheet must not take the name of a visitor's own file for a formula.
+function quoted(value) {
+  if (typeof value === "number") return String(value);
+  const text = /^\s*[=+\-@]/.test(value) ? `'${value}` : value;
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
 
 async function picture(root, data) {
   const [photo, heat] = [root.querySelector(".photo"), root.querySelector(".heat")];

@@ -14,7 +14,7 @@ from space.board_page import build_board
 from space.settings import Settings, launch_options
 from space.theme import looks
 
-FORMULA = '=HYPERLINK("http://192.0.2.1/","x")'  # as a hostile published file might say; a spreadsheet must not take it for one
+FORMULA = ' =HYPERLINK("http://192.0.2.1/","x")'  # as a hostile published file might say; a spreadsheet must not take it for one
 
 
 class Made(BoardCache):

@@ -182,6 +182,41 @@ def test_the_export_is_what_is_shown(app: App, visit: Visit):
     assert [float(row["accuracy"]) for row in rows] == [91.35, 92.34] and list(rows[0]) == list(data[0])
 
 
+def test_an_export_has_the_intervals_of_what_is_shown_with_one(app: App, visit: Visit):
+    page = opened(visit, f"{app.url}/leaderboard?benchmark=ferplus&q=posterpp_nano&columns=model,deletion", width=1440)
+    page.locator("summary", has_text="Export").click()
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="CSV", exact=True).click()
+    rows = list(csv.DictReader(io.StringIO(Path(waiting.value.path()).read_text())))
+    assert list(rows[0]) == ["model", "deletion", "deletion_low", "deletion_high", "link"]
+    shown = [text for text in page.locator("td[data-column=deletion]").all_text_contents() if text != "–"]
+    found = [f"{float(row['deletion']):.2f} ({float(row['deletion_low']):.2f} to {float(row['deletion_high']):.2f})" for row in rows if row["deletion"]]
+    assert shown == found != []
+
+
+ODD = (
+    "benchmark=..%2F&q=%00%22%3E%3Cimg+src%3Dx%3E&sort=-constructor&columns=__proto__,toString&pin=%F0%9F%98%80&status=measured,x"
+    "&plot=%3Cscript%3E&compare={key},{key},y"
+)
+
+
+def test_an_odd_address_shows_what_it_can_and_the_way_back_leads_to_the_same_view(app: App, visit: Visit):
+    board = load_board()
+    best = board.of(board.benchmarks[0])[0]
+    page = visit(f"{app.url}/leaderboard?{ODD.format(key=best.key)}", width=1440)
+    expect(page.get_by_text("No row matches.")).to_be_visible()
+    assert page.locator("#board img").count() == 0 and page.locator("#board .scroll thead th button").all_text_contents() == ["Model"]
+    expect(page.locator(".compare h2")).to_have_text("Compare 1 of at most 4")
+    page.get_by_role("button", name="Clear the filters").click()
+    assert models(page) == [row.model for row in board.of(board.benchmarks[0])]
+    page.get_by_label("Search").fill(best.model.lower())
+    page.locator("tbody a.to-model").first.click()
+    expect(page.locator("#model h1")).to_have_text(best.model)
+    page.go_back()
+    expect(page.get_by_label("Search")).to_have_value(best.model.lower())
+    assert best.model in models(page) and page.locator(".compare tr").first.locator("th").count() == 2
+
+
 def test_the_board_on_a_phone(app: App, visit: Visit):
     page = opened(visit, f"{app.url}/leaderboard", width=390, height=844, dark=True, has_touch=True, is_mobile=True)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

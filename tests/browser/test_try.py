@@ -169,7 +169,7 @@ def test_downloads_say_what_the_page_says(app: App, visit: Visit):
     shown = dict(zip(page.locator(".bars .name").all_text_contents(), page.locator(".bars .value").all_text_contents(), strict=True))
     data = json.loads(got["JSON"])
     (row,) = csv.DictReader(io.StringIO(got["CSV"].decode()))
-    assert data["width"] == 512 and len(data["faces"]) == 1
+    assert data["width"] == 512 and len(data["faces"]) == 1 and row["model"] == data["model"] == "posterpp_nano"
     assert {name: f"{100 * data['faces'][0][name]:.1f} %" for name in shown} == shown
     assert {name: float(row[name]) for name in shown} == {name: data["faces"][0][name] for name in shown}
     with Image.open(io.BytesIO(got["PNG"])) as image, Image.open(ASTRONAUT) as original:
