@@ -127,13 +127,13 @@ def _dlib() -> Detector:
     left, top, right, bottom = DLIB_TO_FACE
 
     def find(rgb: np.ndarray) -> list[Found]:
-        small, scale = _resized(rgb, DLIB_PIXELS, DLIB_ENLARGE)
+        grey, scale = _resized(np.asarray(Image.fromarray(rgb).convert("L")), DLIB_PIXELS, DLIB_ENLARGE)
         try:
             network = idle.pop()
         except IndexError:
             network = dlib.get_frontal_face_detector()
         try:
-            squares, scores, kinds = network.run(np.asarray(Image.fromarray(small).convert("L")), 0, DLIB_SCORE)
+            squares, scores, kinds = network.run(grey, 0, DLIB_SCORE)
         finally:
             idle.append(network)
         found = []
@@ -159,12 +159,12 @@ def _s3fd(path: Path) -> Detector:
     return Detector("s3fd", find)
 
 
-def _resized(rgb: np.ndarray, pixels: int, enlarge: float) -> tuple[np.ndarray, float]:
-    """The photo at about ``pixels`` pixels, and the factor from photo to copy."""
-    height, width = rgb.shape[:2]
+def _resized(photo: np.ndarray, pixels: int, enlarge: float) -> tuple[np.ndarray, float]:
+    """The photo, RGB (H, W, 3) or grey (H, W), at about ``pixels`` pixels, and the factor from photo to copy."""
+    height, width = photo.shape[:2]
     scale = min((pixels / (height * width)) ** 0.5, enlarge)
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)), scale
+    return np.asarray(Image.fromarray(photo).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)), scale
 
 
 def _scaled(box: np.ndarray | tuple[float, ...], scale: float) -> tuple[float, float, float, float]:

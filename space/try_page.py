@@ -100,7 +100,7 @@ def build_try(demo: gr.Blocks, engine: Engine) -> None:
             return message_html("The photo is no longer in memory; choose it again."), gr.update(visible=False)
         try:
             heat = Heat(source, level, label)
-            answers = engine.answers(held.data, tuple(dict.fromkeys((model, other or model))), heat, whole)
+            answers = engine.answers(held.data, tuple(dict.fromkeys((model, other or model))), heat, whole, known=held.known)
         except InputError as error:
             return message_html(str(error)), gr.update(visible=False)
         return answers_html(answers, held.is_example), gr.update(visible=not answers[0].predictions)

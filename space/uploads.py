@@ -7,11 +7,14 @@ import shutil
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from poster.photo import MAX_BYTES
+
+if TYPE_CHECKING:
+    from poster.face import Face
 
 
 def photo_input(**options: Any) -> gr.Image:
@@ -30,10 +33,14 @@ def checkpoint_input(**options: Any) -> gr.File:
 
 @dataclass(frozen=True)
 class Held:
-    """A photo as its file's bytes, kept in this process's memory so that it can be looked at again with other settings."""
+    """A photo as its file's bytes, kept in this process's memory so that it can be looked at again with other settings.
+
+    known: its faces, once they were looked for (see Engine.answers).
+    """
 
     data: bytes = field(repr=False)
     is_example: bool = False
+    known: list[tuple[Face, ...]] = field(default_factory=list, repr=False, compare=False)
 
 
 def take(path: str) -> bytes:

@@ -192,7 +192,7 @@ def test_a_model_that_cannot_draw_a_heatmap_answers_without_one_beside_the_other
     assert said.heat is None and "no coarse level" in said.remark and both.answer(example(), heatmap=Heat("attention")).heat is not None
 
 
-def test_two_models_look_for_the_faces_once(weights, tmp_path, monkeypatch):
+def test_two_models_and_a_second_look_look_for_the_faces_once(weights, tmp_path, monkeypatch):
     other = tmp_path / "other.safetensors"
     other.write_bytes(weights.read_bytes())
     both, looks = Engine(str(weights), lambda: {"theirs": other}), []
@@ -200,3 +200,8 @@ def test_two_models_look_for_the_faces_once(weights, tmp_path, monkeypatch):
     first, second = both.answers(example(), ("", "theirs"), Heat("features"))
     assert looks == [1] and (first.model, second.model) == ("random_nano", "theirs")
     np.testing.assert_allclose(first.heat, second.heat, atol=1e-6)
+    known = []
+    again = [both.answers(example(), ("",), None, known=known)[0] for _ in range(2)]
+    assert looks == [1, 1] and again[0].predictions == again[1].predictions == first.predictions != ()
+    (whole,) = both.answers(example(), ("",), None, whole=True, known=known)
+    assert len(looks) == 2 and whole.predictions[0].box == (0, 0, 512, 512), "other faces than the known ones"
