@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from poster.backbones import MobileFaceNet
 from poster.contract import ModelContract
 from poster.face import Face, crop_face
 from poster.preprocess import to_input
+from poster.rewrite import rewritten
 
 WEIGHTS = Path(__file__).parent / "weights" / "landmarks" / "mobilefacenet.safetensors"
 SCALE_KEY = "scale"  # in the file's metadata: how narrow the network is, as a fraction of POSTER's
@@ -26,18 +28,23 @@ def face_points(rgb: np.ndarray, faces: Sequence[Face]) -> tuple[np.ndarray, ...
 
     All faces go through the network together. Points beyond the photo's edge are where the network supposes them.
     """
-    if not faces:
+    return every_face_points([(rgb, face) for face in faces])
+
+
+def every_face_points(some: Sequence[tuple[np.ndarray, Face]]) -> tuple[np.ndarray, ...]:
+    """:func:`face_points` for faces of several photos, each with its photo."""
+    if not some:
         return ()
     with _reading:
         network, contract = _shipped()
-    return points_of(network, contract, rgb, faces)
+    return points_of(network, contract, some)
 
 
 @torch.inference_mode()
-def points_of(network: MobileFaceNet, contract: ModelContract, rgb: np.ndarray, faces: Sequence[Face]) -> tuple[np.ndarray, ...]:
-    """:func:`face_points` by a network of choice, one face or more."""
+def points_of(network: MobileFaceNet, contract: ModelContract, some: Sequence[tuple[np.ndarray, Face]]) -> tuple[np.ndarray, ...]:
+    """:func:`every_face_points` by a network of choice, one face or more."""
     # A whole picture is taken as it is; a found face gets the margin the network learned with.
-    crops = [crop_face(rgb, face, 0.0 if face.detector == "none" else contract.crop, contract.input_size) for face in faces]
+    crops = [crop_face(rgb, face, 0.0 if face.detector == "none" else contract.crop, contract.input_size) for rgb, face in some]
     found = network.landmarks(to_input(np.stack([crop for crop, _ in crops]), contract)).double().numpy()
     return tuple(where.to_photo(points * where.size) for points, (_, where) in zip(found, crops, strict=True))
 
@@ -55,4 +62,5 @@ def read(path: Path) -> tuple[MobileFaceNet, ModelContract]:
 
 @cache
 def _shipped() -> tuple[MobileFaceNet, ModelContract]:
-    return read(WEIGHTS)
+    network, contract = read(WEIGHTS)
+    return cast(MobileFaceNet, rewritten(network)), contract

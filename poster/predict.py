@@ -14,7 +14,7 @@ from poster.attention import heatmap
 from poster.errors import CheckpointError
 from poster.face import CropBox, Face, crop_face, find_faces
 from poster.fastest import fastest, setting
-from poster.landmarks import face_points
+from poster.landmarks import every_face_points
 from poster.preprocess import to_input
 from poster.quality import norm_quality, problems, quality
 from poster.runtime import RUNTIMES, Run, prepared
@@ -88,10 +88,9 @@ def predict_many(
     every = [(rgb, face) for rgb, faces in photos for face in faces]
     predictions: list[Prediction] = []
     for start in range(0, len(every), AT_ONCE):
-        predictions += _predict_faces(model, every[start : start + AT_ONCE], heatmaps, explain, level)
-    if points:
-        marked = [own for rgb, faces in photos for own in face_points(rgb, faces)]
-        predictions = [replace(one, points=own) for one, own in zip(predictions, marked, strict=True)]
+        some = every[start : start + AT_ONCE]
+        found = _predict_faces(model, some, heatmaps, explain, level)
+        predictions += [replace(one, points=own) for one, own in zip(found, every_face_points(some), strict=True)] if points else found
     rest = iter(predictions)
     return [tuple(next(rest) for _ in faces) for _, faces in photos]
 

@@ -51,7 +51,7 @@ def test_a_bright_spot_is_found_where_it_is_in_the_photo(face: Face, mirrored: b
         photo, spot = photo[:, ::-1].copy(), np.array([400 - 175.0, 130.0])
         five = None if face.landmarks is None else (np.array([400, 0]) + face.landmarks * [-1, 1])[[1, 0, 2, 4, 3]]
         face = replace(face, box=(180.0, 80.0, 300.0, 230.0), landmarks=five)
-    (points,) = points_of(Finder(), CONTRACT, photo, [face])
+    (points,) = points_of(Finder(), CONTRACT, [(photo, face)])
     assert points.shape == (68, 2)
     np.testing.assert_allclose(points, np.broadcast_to(spot, (68, 2)), atol=1.5)
 
@@ -62,7 +62,7 @@ def test_fractions_of_the_crop_become_pixels_of_the_photo() -> None:
     network = MobileFaceNet(48, 0.125, landmark_head=True).eval()
     photo = astronaut()
     faces = [TILTED, UPRIGHT, whole_picture(photo)]
-    found = points_of(network, CONTRACT, photo, faces)
+    found = points_of(network, CONTRACT, [(photo, face) for face in faces])
     # A found face's side is its box's longer one with a tenth of it on both ends.
     for face, points, side, angle in zip(faces, found, (150 * 1.2, 150 * 1.2, 512.0), (math.atan2(20, 60), 0.0, 0.0), strict=True):
         crop, _ = crop_face(photo, face, 0.0 if face.detector == "none" else 0.1, 48)
@@ -72,7 +72,7 @@ def test_fractions_of_the_crop_become_pixels_of_the_photo() -> None:
         centre = np.array([face.box[0] + face.box[2], face.box[1] + face.box[3]]) / 2
         turned = seen @ np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
         np.testing.assert_allclose(points, centre + side * turned, atol=1e-2)
-        np.testing.assert_allclose(points, points_of(network, CONTRACT, photo, [face])[0], atol=1e-2)
+        np.testing.assert_allclose(points, points_of(network, CONTRACT, [(photo, face)])[0], atol=1e-2)
 
 
 def test_the_file_is_read_once_however_many_ask(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,6 +107,7 @@ def test_on_a_face_the_parts_are_where_they_belong() -> None:
     photo = astronaut()
     faces = find_faces(photo)
     (points,) = face_points(photo, faces)
+    np.testing.assert_allclose(points, points_of(*read(WEIGHTS), [(photo, faces[0])])[0], atol=1e-3, err_msg="rewritten, the network is the same")
     x0, y0, x1, y1 = faces[0].box
     assert ((points > (x0 - 15, y0 - 15)) & (points < (x1 + 15, y1 + 15))).all()
     brows, eyes, nose, mouth, chin = (points[rows, 1].mean() for rows in (slice(17, 27), slice(36, 48), slice(31, 36), slice(48, 68), slice(7, 10)))
@@ -133,7 +134,7 @@ def test_points_come_with_a_prediction_only_when_asked_for() -> None:
     assert [len(one) for one in asked] == [2, 0, 1]
     for (rgb, faces), found in zip(photos, asked, strict=True):
         for one, expected in zip(found, face_points(rgb, faces), strict=True):
-            np.testing.assert_allclose(one.points, expected, atol=1e-6)
+            np.testing.assert_allclose(one.points, expected, atol=1e-3)
     assert all(one.points is None for found in predict_many(model, photos) for one in found)
 
 
