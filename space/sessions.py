@@ -19,7 +19,7 @@ class Session(SessionState):
     """
 
     def __init__(self, blocks: Blocks) -> None:
-        super().__init__(SimpleNamespace(default_config=blocks.default_config, blocks={}))  # type: ignore[arg-type]
+        super().__init__(SimpleNamespace(default_config=blocks.default_config, blocks={}))
         self.STATE_TTL_WHEN_CLOSED = HELD_SECONDS  # Gradio's own hour would keep a photo longer after the visitor has left than before
 
     def _update_config(self, key: int) -> None:

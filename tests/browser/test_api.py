@@ -54,6 +54,18 @@ def test_what_cannot_be_classified_gets_a_sentence(client: Client, given: dict[s
         client.predict(**given, api_name="/classify_photo")
 
 
+def test_a_photo_does_not_stay_in_memory(app: App):
+    """What Gradio would write for a link to the page as a visitor left it: the values of every component in the visitor's session."""
+    body = json.dumps({"data": [ASTRONAUT, "", False], "session_hash": "somebody"}).encode()
+    ask = urllib.request.Request(f"{app.url}/gradio_api/call/classify_photo", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(ask, timeout=60) as taken, urllib.request.urlopen(f"{ask.full_url}/{json.load(taken)['event_id']}", timeout=180) as answer:
+        assert "happiness" in answer.read().decode()
+    with urllib.request.urlopen(f"{app.url}/gradio_api/deep_link?session_hash=somebody", timeout=60) as link:
+        assert link.status == 200
+    (written,) = app.uploads.rglob("state.json")
+    assert json.loads(written.read_text()) == []
+
+
 def test_the_leaderboard(client: Client):
     said = client.predict(benchmark="ferplus", status="disputed", api_name="/leaderboard")
     expected = [row for row in load_board().of("ferplus") if row.status == "disputed"]
