@@ -116,7 +116,8 @@ def _against(arms: Sequence[Arm], what: str, other: str) -> str:
     told = [(arm, arm.ahead) for arm in arms if arm.ahead and arm.holm is not None and arm.holm < ALPHA]
     up, down = ([f"{arm.name} ({_points(ahead)})" for arm, ahead in told if (ahead.value > 0) == wanted] for wanted in (True, False))
     rest = [f"{arm.name} ({_points(arm.ahead)})" for arm in arms if arm.ahead and arm.holm is not None and arm.holm >= ALPHA]
-    parts = [f"{_and(names)} {word} {other}" for names, word in ((up, "beat"), (down, "fall behind")) if names]
+    words = ("beats", "falls behind"), ("beat", "fall behind")
+    parts = [f"{_and(names)} {words[len(names) > 1][which]} {other}" for which, names in enumerate((up, down)) if names]
     if rest:
         parts.append(f"{_and(rest)} cannot be told apart from {'it' if parts else other}")
     verdict = "helps here" if up else "does not help here" if down else UNDECIDED

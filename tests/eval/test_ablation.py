@@ -104,7 +104,7 @@ def test_the_answer_says_whether_the_norm_knows_the_quality(follows: float, says
     [
         ((0.8, 0.8, 0.8, 0.8), ["makes no difference that this many pictures", "poster-large from poster-base (", "cannot be told apart from POSTER++'s"]),
         ((0.6, 0.6, 0.75, 0.9), ["helps here: poster-base is ahead of poster-small", "POSTER++'s fusion helps here: poster-base (", "it, in points"]),
-        ((0.9, 0.9, 0.9, 0.7), ["harms here: poster-large is behind poster-small", "does not help here: poster-large (", "fall behind POSTER++'s"]),
+        ((0.9, 0.9, 0.9, 0.7), ["harms here: poster-large is behind poster-small", "does not help here: poster-large (", "falls behind POSTER++'s"]),
         ((0.7, 0.7, 0.9, 0.7), ["helps and harms, by where one starts"]),
     ],
 )
