@@ -12,6 +12,8 @@ COMMANDS = {
     "rescore": "every score again from stored predictions, without the model",
     "heatmaps": "what a model's heatmaps are worth: deletion, insertion, landmark mass, sanity checks",
     "heatmaps-page": "the page about a model's heatmaps, from two measurements",
+    "photos": "do colour, size, blur, crops and the app's own face finder hurt? A page of it, from FERPlus turned into photos",
+    "photos-page": "that page again, from the stored measurement",
     "ablation": "which head is better, and how sure that is: the runs of `poster ablate` compared",
     "speed": "latency, throughput, parameters and FLOPs of a checkpoint on this machine",
     "bench": "every runtime against the plain network, and a whole evaluation against a plain loop",

@@ -133,7 +133,10 @@ def _roll(face: Face) -> float:
 
 
 def _sample(rgb: np.ndarray, where: CropBox, scale: float) -> np.ndarray:
-    """Antialiased: whole-number averaging while the photo is much finer than the crop, then a bilinear turn, then a bilinear reduction."""
+    """Antialiased: whole-number averaging while the photo is much finer than the crop, then a bicubic turn, then a reduction by Lanczos's filter.
+
+    As sharp as what the models learned from: of all of Pillow's filters these two give an enlarged FER2013 picture back best (PublicTest).
+    """
     height, width = rgb.shape[:2]
     size, step = where.size, max(1, int(scale / 2))
     corners = where.to_photo(np.array([[0, 0], [size, 0], [0, size], [size, size]]))
@@ -145,9 +148,9 @@ def _sample(rgb: np.ndarray, where: CropBox, scale: float) -> np.ndarray:
     rows, columns = np.arange(first[1], last[1]) - y0 // step, np.arange(first[0], last[0]) - x0 // step
     padded = blocks[rows.clip(0, len(blocks) - 1)][:, columns.clip(0, blocks.shape[1] - 1)]
 
-    finer = max(1, math.ceil(scale / step))
+    finer = max(1, math.ceil(scale / step - 1e-6))  # a crop of the photo's own pixels stays as it is, whatever was rounded
     matrix = where.affine / step
     matrix[:, :2] /= finer
     matrix[:, 2] -= first
-    turned = Image.fromarray(padded).transform((size * finer, size * finer), Image.Transform.AFFINE, matrix.ravel().tolist(), Image.Resampling.BILINEAR)
-    return np.array(turned.resize((size, size), Image.Resampling.BILINEAR))
+    turned = Image.fromarray(padded).transform((size * finer, size * finer), Image.Transform.AFFINE, matrix.ravel().tolist(), Image.Resampling.BICUBIC)
+    return np.array(turned.resize((size, size), Image.Resampling.LANCZOS))
