@@ -33,6 +33,8 @@ DOWNLOAD_BYTES = 2 * 2**20
 YUNET_PIXELS, YUNET_ENLARGE, YUNET_SCORE = 640 * 640, 2.0, 0.7
 YUNET_CLOSE_UP_PIXELS = 256 * 256  # YuNet finds 98 % of close-ups 256 pixels high, 49 % at 640: so a second, cheap look
 DLIB_PIXELS, DLIB_ENLARGE, DLIB_SCORE = 2_000_000, 4.0, 0.2  # its smallest face is 80 pixels
+DLIB_CLOSER_PIXELS = 8_000_000  # where it found none: the small faces of a group. Half a second, so only then
+YUNET_CLOSER_PIXELS = 9 * YUNET_PIXELS  # likewise
 DLIB_SIDEWAYS = (1, 2)  # of its five templates: frontal, looking left, looking right, and two of a tilted frontal face
 S3FD_PIXELS, S3FD_ENLARGE = 512 * 512, 2.0
 SAME_FACE = 0.4  # intersection over union from which two boxes are one face
@@ -114,7 +116,10 @@ def _yunet(path: Path) -> Detector:
             for x, y, w, h in [row[:4]]
         ]
 
-    return Detector("yunet", lambda rgb: _distinct(look(rgb, YUNET_PIXELS) + look(rgb, YUNET_CLOSE_UP_PIXELS)))
+    def find(rgb: np.ndarray) -> list[Found]:
+        return _distinct(look(rgb, YUNET_PIXELS) + look(rgb, YUNET_CLOSE_UP_PIXELS)) or look(rgb, YUNET_CLOSER_PIXELS)
+
+    return Detector("yunet", find)
 
 
 def _dlib() -> Detector:
@@ -126,15 +131,14 @@ def _dlib() -> Detector:
     idle: list[dlib.fhog_object_detector] = []
     left, top, right, bottom = DLIB_TO_FACE
 
-    def find(rgb: np.ndarray) -> list[Found]:
-        grey, scale = _resized(np.asarray(Image.fromarray(rgb).convert("L")), DLIB_PIXELS, DLIB_ENLARGE)
+    def look(photo: np.ndarray, pixels: int) -> list[Found]:
+        grey, scale = _resized(photo, pixels, DLIB_ENLARGE)
         try:
             network = idle.pop()
         except IndexError:
             network = dlib.get_frontal_face_detector()
-        try:
-            squares, scores, kinds = network.run(grey, 0, DLIB_SCORE)
-        finally:
+        squares, scores, kinds = network.run(grey, 0, DLIB_SCORE)
+        if pixels == DLIB_PIXELS:  # the features of a larger picture are not worth their memory
             idle.append(network)
         found = []
         for square, score, kind in zip(squares, scores, kinds, strict=True):
@@ -142,6 +146,11 @@ def _dlib() -> Detector:
             box = _scaled((x + left * side, y + top * side, x + right * side, y + bottom * side), scale)
             found.append(Found(box, float(score), sideways=kind in DLIB_SIDEWAYS))
         return found
+
+    def find(rgb: np.ndarray) -> list[Found]:
+        photo = np.asarray(Image.fromarray(rgb).convert("L"))
+        closer = photo.size * DLIB_ENLARGE**2 > DLIB_PIXELS  # else the first look was as close as any
+        return look(photo, DLIB_PIXELS) or (look(photo, DLIB_CLOSER_PIXELS) if closer else [])
 
     return Detector("dlib", find)
 

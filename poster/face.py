@@ -140,8 +140,8 @@ def _sample(rgb: np.ndarray, where: CropBox, scale: float) -> np.ndarray:
     height, width = rgb.shape[:2]
     size, step = where.size, max(1, int(scale / 2))
     corners = where.to_photo(np.array([[0, 0], [size, 0], [0, size], [size, size]]))
-    # The photo's part around the crop, in blocks of step x step; one block to spare for the interpolation.
-    first, last = np.floor(corners.min(0) / step).astype(int) - 1, np.ceil(corners.max(0) / step).astype(int) + 1
+    # The photo's part around the crop, in blocks of step x step; two blocks to spare for the interpolation.
+    first, last = np.floor(corners.min(0) / step).astype(int) - 2, np.ceil(corners.max(0) / step).astype(int) + 2
     x0, y0 = np.clip(first * step, 0, ((width - 1) // step * step, (height - 1) // step * step)).tolist()
     x1, y1 = np.clip(last * step, (x0 + 1, y0 + 1), (width, height)).tolist()
     blocks = np.asarray(Image.fromarray(rgb[y0:y1, x0:x1]).reduce(step))

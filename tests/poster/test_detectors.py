@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import skimage.data
+from PIL import Image
 
 from poster import detectors
 from poster.detectors import DOWNLOAD_BYTES, DOWNLOAD_SETTING, WEIGHTS_SETTING, YUNET_FILE, detector
@@ -154,6 +155,24 @@ def test_threads_do_not_disturb_each_other(name, request, monkeypatch):
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda photo: [face.box for face in chosen.find(photo)], photos * 2))
     assert together == alone * 2 and sum(map(len, alone)) >= 2
+
+
+@pytest.mark.parametrize(("name", "face"), [("dlib", 45), ("yunet", 14)])
+def test_the_small_faces_of_a_group_are_found_by_a_closer_look(name, face, request, monkeypatch):
+    if name == "yunet":
+        monkeypatch.setenv(WEIGHTS_SETTING, str(request.getfixturevalue("shared") / "data/weights/yunet_n_dynamic.onnx"))
+    head = Image.fromarray(skimage.data.astronaut()[:260, 110:340])  # the face about 100 pixels wide
+    head = head.resize((round(2.3 * face), round(2.6 * face)), Image.Resampling.LANCZOS)
+    group = Image.new("RGB", (2048, 1536), (90, 110, 130))
+    corners = [(x, y) for x in range(100, 2000, 400) for y in range(100, 1500, 400)]
+    for corner in corners:
+        group.paste(head, corner)
+    found = detector().find(np.asarray(group))
+    centres = np.array([((x0 + x1) / 2, (y0 + y1) / 2) for x0, y0, x1, y1 in (one.box for one in found)])
+    for x, y in corners:
+        inside = (centres > (x, y)) & (centres < (x + head.width, y + head.height))
+        assert inside.all(axis=1).sum() == 1
+    assert len(found) == len(corners)
 
 
 def test_importing_costs_neither_torch_nor_opencv():
