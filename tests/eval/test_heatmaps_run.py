@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import skimage.data
 import torch
 from numpy.typing import NDArray
-from skimage.data import astronaut
+from PIL import Image
 
 import poster
 from eval.__main__ import main
@@ -25,7 +26,6 @@ from eval.run import file_sha256
 from leaderboard.evidence import checked_analyses
 from poster.attention import DEFAULT
 from poster.contract import ModelContract
-from poster.face import crop_face, find_faces
 from poster.labels import ORDERS
 from poster.shipped import SHIPPED, model_path
 
@@ -96,19 +96,20 @@ def test_the_page_says_what_was_measured(answer: dict[str, Any], tmp_path: Path)
 
 
 def test_the_shipped_models_default_map_beats_what_knows_nothing() -> None:
-    """On one photo that is no part of any data set: its face, ten random maps, the centre."""
-    model, photo = poster.load_model(WEIGHTS), astronaut()
-    crop, _ = crop_face(photo, find_faces(photo)[0], model.contract.crop, 48)
+    """On twelve faces that are no part of what it learned from or is measured on: random maps and the centre lose on average, by a margin."""
+    model = poster.load_model(WEIGHTS)
+    faces = [Image.fromarray((face * 255).astype(np.uint8)).resize((48, 48), Image.Resampling.BICUBIC) for face in skimage.data.lfw_subset()[:12]]
+    images = np.stack([np.asarray(face.convert("RGB")) for face in faces])
     predict = probabilities(model, model.contract, Compute())
-    image = crop[None]
-    target = predict(image).argmax(axis=1)
-    own = curves(predict, image, maps_of(model, image, target, "default"), "mean", 6)
-    others = np.concatenate([baseline("random", 10, 48, 0), baseline("centre", 1, 48, 0)])
-    blind = curves(predict, np.repeat(image, 11, axis=0), others, "mean", 6)
-    assert own.deletion_auc[0] < blind.deletion_auc[:10].min() - 0.1
-    assert own.insertion_auc[0] > blind.insertion_auc[:10].max() + 0.1
-    # Here the centre is a good guess, a smile in the middle of the picture; docs/heatmaps.md has the lead over it on a hundred faces.
-    assert own.deletion_auc[0] < blind.deletion_auc[10] + 0.02 and own.insertion_auc[0] > blind.insertion_auc[10] - 0.02
+    target = predict(images).argmax(axis=1)
+
+    def faithfulness(maps: np.ndarray) -> float:
+        found = curves(predict, images, maps, "mean", 6)
+        return float((found.insertion_auc - found.deletion_auc).mean())
+
+    own = faithfulness(maps_of(model, images, target, "default"))
+    assert own > faithfulness(baseline("random", len(images), 48, 0)) + 0.3
+    assert own > faithfulness(baseline("centre", len(images), 48, 0)) + 0.1
 
 
 def test_the_command_measures_stores_and_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str], answer: dict[str, Any]) -> None:
