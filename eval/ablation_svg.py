@@ -13,6 +13,7 @@ WIDTH, HEIGHT, LEFT, TOP, ROW = 330, 220, 50, 28, 24
 # Okabe and Ito's colours, told apart by colour-blind eyes.
 COLOURS = ("#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999")
 OTHER = "#555555"  # of a row that is no arm
+LETTER = 6.5  # pixels, of the rows' names
 Panel = tuple[str, str]  # title, column of the curves
 HEADS: tuple[Panel, ...] = (
     ("validation accuracy", "accuracy"),
@@ -61,7 +62,8 @@ def _leads(leads: Sequence[Lead], colour: dict[str, str], top: int, across: int)
     """A row a lead: an arm's name in its colour, which is the legend of the curves too, and how far ahead it is with the 95 % interval."""
     known = [one for _, one in leads if one]
     reach = 100 * max(max(abs(one.low), abs(one.high)) for one in known) or 1.0
-    left, middle, half = 190, (190 + across - 30) / 2, (across - 30 - 190) / 2
+    left = LEFT + 20 + LETTER * max(len(name) for name, _ in leads)
+    middle, half = (left + across - 30) / 2, (across - 30 - left) / 2
     bottom = top + 20 + ROW * len(leads)
     parts = [
         f'<text x="{LEFT}" y="{top}" font-size="13" fill="#222222">points of test accuracy ahead of the arm {LINEAR}, with 95 % intervals</text>',
