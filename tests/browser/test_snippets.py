@@ -22,7 +22,7 @@ PAGES = {
     "": "happiness", "leaderboard": "ferplus", "model?name=posterpp_nano": "posterpp_nano", "protocols": "ferplus majority 3153",
     "submit": "posterpp_nano", "about": "/classify_photo", "status?job={job}": "cancelled",
 }  # fmt: skip
-PASTE = "import runpy, sys\nfor number in range(int(sys.argv[1])): runpy.run_path(f'{number}.py'), print('----')"
+PASTE = "import runpy, sys\nfor number in range(int(sys.argv[1])): runpy.run_path(f'{number}.py'), print('<next>')"
 
 
 @pytest.fixture
@@ -40,15 +40,12 @@ def job(app: App) -> str:
 @pytest.mark.timeout(900)
 def test_each_page_has_python_that_works_when_pasted(app: App, visit: Callable[..., Page], job: str, tmp_path: Path):
     Image.open(Path(skimage.data.__file__).parent / "astronaut.png").convert("RGB").save(tmp_path / "photo.jpg")
-    page = visit(app.url)
     for number, path in enumerate(PAGES):
-        if number:
-            page.goto(f"{app.url}/{path.format(job=job)}")
-        code = page.locator("details.snippet code")
+        code = visit(f"{app.url}/{path.format(job=job)}").locator("details.snippet code")
         expect(code).to_contain_text(app.url)
         (tmp_path / f"{number}.py").write_text(code.text_content())
     done = subprocess.run([sys.executable, "-c", PASTE, str(len(PAGES))], cwd=tmp_path, capture_output=True, text=True, timeout=600)
-    said = done.stdout.split("----\n")
+    said = done.stdout.split("<next>\n")
     assert done.returncode == 0 and len(said) == len(PAGES) + 1, done.stderr
     assert [path for path, expected, words in zip(PAGES, PAGES.values(), said, strict=False) if expected not in words] == []
 
