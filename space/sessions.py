@@ -39,7 +39,9 @@ class Sessions(StateHolder):
 
 
 def keep_little(demo: Blocks) -> None:
-    """Let a launched app remember its visitors in this way."""
+    """Let a launched app remember its visitors in this way, and write nobody's session to disk: Gradio would for whoever asks, and keep the file."""
     holder = Sessions()
     holder.set_blocks(demo)
     demo.app.state_holder = holder
+    routes = demo.app.router.routes
+    routes[:] = [route for route in routes if not getattr(route, "path", "").endswith("/deep_link")]

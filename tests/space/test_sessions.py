@@ -1,4 +1,4 @@
-"""A visitor's session holds what a handler keeps on purpose, and no copy of what went in and out (tests/browser/test_api.py asks the running app)."""
+"""A visitor's session holds what a handler keeps on purpose, and no copy of what went in and out."""
 
 from __future__ import annotations
 
