@@ -12,6 +12,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+from space.commands.serving import stop
 from tests.sources import ROOT
 
 START_SECONDS = 240  # a starved machine; a free one needs five
@@ -66,12 +67,3 @@ def start(script: Path, folder: Path, **environment: str) -> App:
             time.sleep(0.1)
     stop(process)
     raise AssertionError(f"the app did not start:\n{log.read_text()[-3000:]}")
-
-
-def stop(process: subprocess.Popen[str]) -> None:
-    process.terminate()
-    try:
-        process.wait(20)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

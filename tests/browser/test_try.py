@@ -9,15 +9,14 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import skimage.data
-from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Page, Route, expect
 
 from poster.percent import percent
+from tests.browser.axe import serious
 from tests.browser.server import ANSWER_MILLISECONDS, App
 from tests.sources import ROOT
 
@@ -224,12 +223,6 @@ def test_a_phone_shows_the_answer_without_sideways_scrolling(app: App, visit: Vi
     expect(page.locator(".stage")).to_be_in_viewport()
 
 
-def serious(page: Page) -> list[str]:
-    """What axe finds wrong with the page as it is."""
-    found = Axe().run(page).response["violations"]
-    return [f"{one['id']}: {[node['target'] for node in one['nodes']]}" for one in found if one["impact"] in ("serious", "critical")]
-
-
 def test_a_model_of_ones_own_is_recognised_asked_and_put_beside_the_shipped_one(app: App, visit: Visit, tmp_path: Path):
     own = tmp_path / "mine <b>.safetensors"
     own.write_bytes((ROOT / "poster/weights/posterpp_nano.safetensors").read_bytes())
@@ -254,36 +247,6 @@ def test_a_file_that_is_no_model_gets_a_sentence(app: App, visit: Visit, tmp_pat
     page.locator("#own button").first.click()
     page.locator("#own-file input[type=file]").set_input_files(tmp_path / "a.pth")
     page.locator("#own").get_by_role("alert").wait_for(timeout=ANSWER_MILLISECONDS)
-
-
-def test_a_short_video_becomes_a_timeline(app: App, visit: Visit, tmp_path: Path):
-    """Three seconds of a smiling face, then one of nothing; the limits are said before anything is chosen."""
-    writer = cv2.VideoWriter(str(tmp_path / "clip.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 10, (320, 320))
-    smiling = np.ascontiguousarray(np.asarray(Image.open(ASTRONAUT).convert("RGB"))[0:320, 60:380, ::-1])
-    for number in range(40):
-        writer.write(smiling if number < 30 else np.full_like(smiling, 60))
-    writer.release()
-    page = visit(app.url, dark=True)
-    page.locator("#video button").first.click()
-    expect(page.locator("#video .limits")).to_contain_text("up to 8 MB. The first 15 seconds")
-    page.locator("#video-file input[type=file]").set_input_files(tmp_path / "clip.mp4")
-    page.locator(".timeline svg").wait_for(timeout=ANSWER_MILLISECONDS)
-    expect(page.locator(".timeline p").first).to_contain_text("12 pictures. Strongest: happiness in 75 %, no face in 25 %.")
-    page.locator(".numbers summary").click()
-    assert page.locator(".numbers tbody tr").count() == 12 and page.locator(".numbers td", has_text="no face").count() == 3
-    with page.expect_download() as waiting:
-        page.get_by_role("button", name="CSV", exact=True).click()
-    rows = list(csv.DictReader(io.StringIO(Path(waiting.value.path()).read_text())))
-    assert len(rows) == 9 and {row["strongest"] for row in rows} == {"happiness"} and float(rows[3]["seconds"]) == 1.0
-    assert [path for path in app.uploads.rglob("*") if path.is_file()] == [] and serious(page) == []
-
-
-def test_what_is_no_video_gets_a_sentence(app: App, visit: Visit, tmp_path: Path):
-    (tmp_path / "a.mp4").write_bytes(b"no video")
-    page = visit(app.url)
-    page.locator("#video button").first.click()
-    page.locator("#video-file input[type=file]").set_input_files(tmp_path / "a.mp4")
-    page.get_by_role("alert").filter(has_text="not a video").wait_for(timeout=ANSWER_MILLISECONDS)
 
 
 def test_a_tiny_photo_is_shown_large_enough_and_its_face_is_called_small(app: App, visit: Visit, tmp_path: Path):
