@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from poster.training import face_resnet
 from poster.training.recipes import RECIPES
 
 LIMITS = """\
@@ -30,7 +31,8 @@ class Stage:
 
 def card(results: list[dict[str, Any]], stages: list[Stage], notes: str, size: int, parameters: int) -> str:
     """Markdown from result objects (as ``eval score --json`` prints them), the first of them the headline; stages: the training runs, each but
-    the first started from the weights of the one before.
+    the first started from the weights of the one before. A run of face_resnet is none of that row, but the tutor of the runs after it that have
+    one, together with what they start from.
 
     notes: what is in neither, such as how a run was interrupted. size: bytes of the weights file; parameters: numbers the network
     computes with. Raises ValueError when the results are of different weights.
@@ -79,7 +81,7 @@ def _training(contract: dict[str, Any], stages: list[Stage]) -> str:
         recipe, log = stage.recipe, stage.log
         hours = sum(float(row["seconds"]) for row in log) / 3600
         best = min(log, key=lambda row: float(row["loss"]))
-        start = "from scratch" if number == 0 else "from its weights"
+        start = _began(recipe, number)
         runs.append(
             f"{start} by the recipe {recipe['name']}, {len(log)} epochs in {hours:.1f} hours, best epoch {best['epoch']} "
             f"(PublicTest accuracy {_percent(float(best['accuracy']), 2)})" + _rare(stage.rare)
@@ -90,6 +92,18 @@ def _training(contract: dict[str, Any], stages: list[Stage]) -> str:
         f"Trained on two CPU cores {'; then '.join(runs)}; temperature {contract['temperature']}. The landmark stream first learned 68 points "
         "from POSTER's landmark network (none of whose weights are here) and was then frozen."
     )
+
+
+def _began(recipe: dict[str, Any], number: int) -> str:
+    if _is_tutor(recipe):
+        return "beside it a tutor, from dlib's face recognition network (public domain; nothing of it is here),"
+    if recipe.get("tutor_share"):
+        return f"from its weights under two tutors, itself and that one, whose answers had {_percent(recipe['tutor_share'], 0)} of the targets,"
+    return "from its weights" if number else "from scratch"
+
+
+def _is_tutor(recipe: dict[str, Any]) -> bool:
+    return bool(recipe.get("architecture") == face_resnet.ARCHITECTURE)
 
 
 def _rare(found: dict[str, Any]) -> str:
@@ -105,14 +119,19 @@ def _rare(found: dict[str, Any]) -> str:
 
 
 def _again(recipes: list[dict[str, Any]]) -> str:
-    folders = [f"runs/{number}" for number in range(1, len(recipes) + 1)]
+    files = [f"runs/{number}/model.safetensors" for number in range(1, len(recipes) + 1)]
     lines = []
-    for number, (recipe, out) in enumerate(zip(recipes, folders, strict=True)):
-        source = f"--start {folders[number - 1]}/model.safetensors" if number else "--teacher FILE"
-        lines.append(f"python -m poster train {recipe['name']} {source} --data DIR --out {out}{_changed(recipe)}")
-    lines.append(f"python -m eval score {folders[-1]}/model.safetensors --benchmark ferplus --data DIR")
+    for number, recipe in enumerate(recipes):
+        earlier = [file for file, before in zip(files, recipes[:number], strict=False) if not _is_tutor(before)]
+        tutors = [file for file, before in zip(files, recipes[:number], strict=False) if _is_tutor(before)]
+        source = "--backbone FACES" if _is_tutor(recipe) else f"--start {earlier[-1]}" if earlier else "--teacher FILE"
+        if recipe.get("tutor_share"):
+            source += f" --tutor {tutors[-1]} --tutor {earlier[-1]}"
+        lines.append(f"python -m poster train {recipe['name']} {source} --data DIR --out runs/{number + 1}{_changed(recipe)}")
+    lines.append(f"python -m eval score {files[-1]} --benchmark ferplus --data DIR")
     commands = "\n".join(f"    {line}" for line in lines)
-    return f"""Again, with FERPlus in `DIR` and the teacher's state dict in `FILE`:
+    faces = " and dlib_face_recognition_resnet_model_v1.dat of the package face_recognition_models in `FACES`" if any(map(_is_tutor, recipes)) else ""
+    return f"""Again, with FERPlus in `DIR` and the landmark teacher's state dict in `FILE`{faces}:
 
 {commands}
 

@@ -12,9 +12,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the data set's folder, e.g. that of fer2013.csv and fer2013new.csv")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where checkpoints, log and the finished model go")
     parser.add_argument("--teacher", type=Path, metavar="FILE", help="POSTER's MobileFaceNet with 136 outputs: the landmark stream, or its teacher")
-    parser.add_argument("--backbone", type=Path, metavar="FILE", help="the official repositories' ir50.pth, for the full-size models")
+    parser.add_argument(
+        "--backbone", type=Path, metavar="FILE", help="the official repositories' ir50.pth, for the full-size models; dlib's network for face_resnet"
+    )
     parser.add_argument(
         "--start", metavar="WEIGHTS", help="go on from a trained model of the same architecture, with its streams: a shipped model's name or a checkpoint"
+    )
+    parser.add_argument(
+        "--tutor", type=Path, action="append", default=[], metavar="FILE", help="a trained model whose answers are learned too; several: their mean"
     )
     parser.add_argument("--resume", action="store_true", help="go on after the last finished epoch")
     parser.add_argument(
@@ -39,6 +44,16 @@ def run(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     recipe = RECIPES[arguments.recipe].override(arguments.set)
-    result = train(recipe, arguments.data, arguments.out, arguments.resume, arguments.teacher, arguments.backbone, arguments.start, arguments.live)
+    result = train(
+        recipe,
+        arguments.data,
+        arguments.out,
+        arguments.resume,
+        arguments.teacher,
+        arguments.backbone,
+        arguments.start,
+        arguments.live,
+        arguments.tutor,
+    )
     scores = result["validation"]
     return result, f"{result['file']}: accuracy {scores['accuracy']:.4f}, mean class accuracy {scores['mean_class_accuracy']:.4f} on {result['split']}"

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from poster.heads import CosineHead
+from poster.training.face_resnet import FaceResNet
 from poster.training.recipe import Recipe
 
 Maps = tuple[list[Tensor], list[Tensor]]
@@ -29,9 +30,12 @@ class Learner(nn.Module):
     def __init__(self, model: nn.Module, recipe: Recipe, num_classes: int) -> None:
         super().__init__()
         self.model, self.quality = model, recipe.head.quality
-        width = model.image_stream.stages[-1][-1].bn2.num_features
-        self.auxiliary = nn.Linear(width, num_classes) if recipe.auxiliary else None
         self._seen: dict[str, Tensor] = {}
+        self.auxiliary: nn.Linear | None = None
+        if isinstance(model, FaceResNet):  # one stream, one embedding, a linear head
+            return
+        if recipe.auxiliary:
+            self.auxiliary = nn.Linear(model.image_stream.stages[-1][-1].bn2.num_features, num_classes)
         model.image_stream.register_forward_hook(self._keep("image", average_map))
         model.norm.register_forward_hook(self._keep("mlp", lambda tokens: tokens[:, 0]))
 

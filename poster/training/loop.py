@@ -31,6 +31,7 @@ from poster.training.live import Live
 from poster.training.recipe import Augmentation, Recipe
 from poster.training.schedule import build_optimizer, learning_rate
 from poster.training.targets import TARGETS, loss, mix, targets
+from poster.training.tutor import Tutor
 from poster.training.validate import predict, scores
 
 log = logging.getLogger(__name__)
@@ -38,10 +39,18 @@ LAST, BEST, LOG, CURVE = "last.pt", "best.pt", "log.csv", "curve.svg"
 
 
 def train(
-    model: nn.Module, contract: ModelContract, data: TrainingData, recipe: Recipe, out: Path, resume: bool = False, live: Live | None = None
+    model: nn.Module,
+    contract: ModelContract,
+    data: TrainingData,
+    recipe: Recipe,
+    out: Path,
+    resume: bool = False,
+    live: Live | None = None,
+    tutor: Tutor | None = None,
 ) -> dict[str, Tensor]:
     """Train ``model`` and return the weights (averaged, if the recipe averages) of the epoch with the lowest cross-entropy on the validation split.
 
+    tutor: its answers to each batch have ``recipe.tutor_share`` in the targets.
     The cross-entropy chooses because it is steadier: a few thousand pictures leave the accuracy uncertain by more than epochs differ.
     Runs on what ``accelerate`` finds: a CPU, a GPU, or several under ``accelerate launch``. A crash loses at most one epoch: ``out/last.pt``
     is replaced atomically after each, and every epoch draws its random numbers from (seed, epoch), so a resumed run repeats the uninterrupted one.
@@ -53,6 +62,8 @@ def train(
     if recipe.freeze_landmarks:
         learner.hold_landmarks()
     learner.to(accelerator.device)
+    if tutor is not None:
+        tutor.to(accelerator.device)
     average = AveragedModel(model, multi_avg_fn=warming_average(recipe.ema), use_buffers=True) if recipe.ema else None
     optimizer = build_optimizer(learner, recipe)
     start, best, best_epoch = 0, math.inf, 0
@@ -73,7 +84,7 @@ def train(
             log.info("no better validation loss since epoch %d; stopping early", best_epoch)
             break
         began = time.perf_counter()
-        row = _epoch(epoch, accelerator, stepped, learner, average, optimizer, contract, data, recipe, live)
+        row = _epoch(epoch, accelerator, stepped, learner, average, optimizer, contract, data, recipe, live, tutor)
         logits = predict(finished, data.images[data.validation], contract)
         row |= scores(logits, data.labels[data.validation])
         row["seconds"] = time.perf_counter() - began
@@ -104,6 +115,7 @@ def _epoch(
     data: TrainingData,
     recipe: Recipe,
     live: Live | None,
+    tutor: Tutor | None,
 ) -> dict[str, float]:
     """One pass; every process takes its share of each batch. Returns the first columns of the log's row."""
     torch.manual_seed(recipe.seed * 100003 + epoch + 7919 * accelerator.process_index)
@@ -118,6 +130,8 @@ def _epoch(
         lr = set_rate(optimizer, recipe, epoch + step / steps)
         chosen = rows[step * recipe.batch_size : (step + 1) * recipe.batch_size][accelerator.process_index :: accelerator.num_processes]
         images, wanted = batch(data, chosen, how, recipe, contract, accelerator.device)
+        if tutor is not None:
+            wanted = wanted.lerp(tutor(images), recipe.tutor_share)
         total += step_once(accelerator, prepared, parameters, optimizer, recipe, (images, wanted))
         if average is not None:
             average.update_parameters(learner.model)

@@ -88,7 +88,8 @@ class Recipe:
     loss on the image stream alone; without it the signal has to find its way through the fusion first. freeze_landmarks: the landmark stream keeps
     what it was taught. compile: through torch.compile, which needs a C++ compiler and minutes at the start. patience: epochs without a better
     validation loss before the run stops, 0 for never. rare_cost: the share of the validation split's accuracy that the finished linear head may
-    give up to name rare classes more often (poster/training/rare.py), 0 to leave it as it is. steps: of one epoch, 0 for all pictures once.
+    give up to name rare classes more often (poster/training/rare.py), 0 to leave it as it is. tutor_share: the share of a tutor's answers in
+    the targets, 0 for none (poster/training/tutor.py). steps: of one epoch, 0 for all pictures once.
     landmark_*: the lesson in which a narrow landmark stream learns 68 points from a teacher.
     """
 
@@ -120,6 +121,7 @@ class Recipe:
     freeze_landmarks: bool = True
     patience: int = 0
     rare_cost: float = 0.0
+    tutor_share: float = 0.0
     seed: int = 1
     bf16: bool = True
     compile: bool = False

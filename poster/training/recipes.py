@@ -22,6 +22,8 @@ NANO_CONTRACT = ModelContract(
     licence="research only (FER2013 pictures)",
 )
 
+LIGHTER = Augmentation(rotation=10.0, scale=0.12, shift=0.05, low_resolution=0.15, noise=0.1, erase=0.15)
+
 # What the official scripts have in common: SAM over Adam, no weight decay, the learning rate times 0.98 an epoch, no average, float32.
 _OFFICIAL = Recipe(
     name="",
@@ -74,7 +76,7 @@ RECIPES = _by_name(
     Recipe(
         "posterpp_nano_longer",
         "posterpp_nano",
-        "ours, shipped: posterpp_nano taken further (--start) with somewhat weaker augmentation",
+        "ours: posterpp_nano taken further (--start) with somewhat weaker augmentation",
         contract=NANO_CONTRACT,
         epochs=23,
         lr=6e-4,
@@ -84,7 +86,37 @@ RECIPES = _by_name(
         seed=2,
         compile=True,
         rare_cost=0.002,
-        augmentation=Augmentation(rotation=10.0, scale=0.12, shift=0.05, low_resolution=0.15, noise=0.1, erase=0.15),
+        augmentation=LIGHTER,
+    ),
+    Recipe(
+        "face_resnet",
+        "face_resnet",
+        "ours, a tutor: dlib's face recognition network (--backbone) learns expressions",
+        contract=NANO_CONTRACT.replace(architecture="face_resnet", source="dlib's face recognition network, trained further on FERPlus by this project"),
+        epochs=14,
+        lr=6e-4,
+        warmup_epochs=0.5,
+        ramp_epochs=0.0,
+        ema=0.998,
+        auxiliary=0.0,
+        freeze_landmarks=False,
+        compile=True,
+        augmentation=LIGHTER,
+    ),
+    Recipe(
+        "posterpp_nano_taught",
+        "posterpp_nano",
+        "ours, shipped: posterpp_nano taken further (--start) under a tutor (--tutor)",
+        contract=NANO_CONTRACT.replace(source="trained on FERPlus by this project, under a tutor that began as dlib's face recognition network"),
+        epochs=20,
+        lr=5e-4,
+        warmup_epochs=0.5,
+        ramp_epochs=0.0,
+        auxiliary=0.0,
+        seed=4,
+        compile=True,
+        rare_cost=0.002,
+        tutor_share=0.7,
     ),
     _official("poster_small_raf_db", "poster_small", "raf-db", "raf-db", "POSTER, train.py", ("POSTER-s",), **_POSTER_VALUES),
     _official("poster_base_raf_db", "poster_base", "raf-db", "raf-db", "POSTER, train.py", ("POSTER-m",), **_POSTER_VALUES),

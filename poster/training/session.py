@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from poster.training.data import TrainingData, load
 from poster.training.live import Live, check
 from poster.training.recipe import Recipe
 from poster.training.start import build, landmarks_as_taught, network, trained
+from poster.training.tutor import load_tutor
 from poster.training.validate import confusion, fit_temperature, predict, scores
 
 log = logging.getLogger(__name__)
@@ -35,17 +37,21 @@ def train(
     backbone: Path | None = None,
     start: str | None = None,
     live: bool = False,
+    tutors: Sequence[Path] = (),
 ) -> dict[str, Any]:
     """Run ``recipe`` on the data in ``data_dir``; returns the file written and its validation scores.
 
     ``out`` holds the recipe as run, the log, pictures of curve and confusion matrix, checkpoints, and ``model.safetensors`` with its contract.
     start: a trained model to go on from, with both of its streams, instead of random weights, teacher and backbone. live: also curves to watch, in
-    ``out/live``. Raises InputError where data, teacher, start or recipe do not fit, or ``out`` already holds a run that is not resumed.
+    ``out/live``. tutors: trained models whose answers have ``recipe.tutor_share`` in the targets. Raises InputError where data, teacher, start,
+    tutors or recipe do not fit, or ``out`` already holds a run that is not resumed.
     """
     if start is not None and (teacher or backbone):
         raise InputError(f"--start takes both streams from {start}; leave --teacher and --backbone out, or start anew without --start")
     if (out / loop.LAST).is_file() and not resume:
         raise InputError(f"{out} already holds a run; go on with --resume, or give another --out")
+    if bool(tutors) != bool(recipe.tutor_share):
+        raise InputError(f"tutor_share={recipe.tutor_share:g} and {len(tutors)} tutors: give --tutor FILE with a share above 0, or neither")
     if live:
         check()
     if recipe.rare_cost and recipe.head.kind != "linear":
@@ -65,8 +71,9 @@ def train(
         model = build(recipe, data.images[data.train[: recipe.landmark_pictures]], teacher, backbone) if start is None else trained(recipe, start)
         torch.save(model.state_dict(), begun)
     contract = recipe.contract.replace(head=recipe.head.kind)
+    tutor = load_tutor(tutors, contract, recipe.bf16) if tutors else None
     with Live(out / "live") if live else nullcontext() as curves:
-        model.load_state_dict(loop.train(model, contract, data, recipe, out, resume, curves))
+        model.load_state_dict(loop.train(model, contract, data, recipe, out, resume, curves, tutor))
     model = model.cpu()
     if recipe.rare_cost:
         votes = data.votes[data.train]

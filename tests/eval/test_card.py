@@ -56,3 +56,15 @@ def test_what_a_run_changed_in_its_recipe_and_how_it_favoured_rare_classes_is_to
     assert f"--out runs/1 --set lr=0.0005 --set seed={usual.seed + 1}\n" in text
     assert "rare classes favoured with strength 0.1, the strongest that costs at most 0.2 % on PublicTest" in text
     assert "accuracy from 87.50 % to 87.45 %, mean class accuracy from 50.00 % to 62.50 %" in text
+
+
+def test_a_tutor_is_told_as_what_it_is_and_the_run_after_it_starts_from_the_student(tmp_path: Path) -> None:
+    runs = [("first", "posterpp_nano", 0.0), ("face_resnet", "face_resnet", 0.0), ("taught", "posterpp_nano", 0.75)]
+    log = [{"epoch": "1", "accuracy": "0.5", "loss": "1", "seconds": "3600"}]
+    stages = [Stage({"name": name, "architecture": architecture, "tutor_share": share}, log) for name, architecture, share in runs]
+    text = card([json.loads(path.read_text()) for path in RESULTS], stages, "", 1, 1)
+    assert "then beside it a tutor, from dlib's face recognition network" in text and "whose answers had 75 % of the targets, by the recipe taught" in text
+    assert "train first --teacher FILE --data DIR --out runs/1\n" in text
+    assert "train face_resnet --backbone FACES --data DIR --out runs/2\n" in text
+    assert "train taught --start runs/1/model.safetensors --tutor runs/2/model.safetensors --tutor runs/1/model.safetensors --data DIR --out runs/3\n" in text
+    assert "face_recognition_models in `FACES`" in text

@@ -1,0 +1,64 @@
+"""A tutor: a larger trained model whose answers to the very pictures a student is shown become part of what the student is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from poster.checkpoint import load_model
+from poster.contract import ModelContract
+from poster.errors import CheckpointError, InputError
+from poster.training import face_resnet
+from poster.training.face_resnet import FaceResNet
+
+
+class Tutor(nn.Module):
+    """``forward``: normalised images (N, 3, S, S) -> the mean of its models' probabilities (N, K), each at its own temperature."""
+
+    def __init__(self, models: Sequence[nn.Module], temperatures: Sequence[float], bf16: bool) -> None:
+        super().__init__()
+        self.models, self.temperatures, self.bf16 = nn.ModuleList(models), tuple(temperatures), bf16
+        self.requires_grad_(False).eval()
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Tensor:
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.bf16):
+            logits = [model(images).float() / temperature for model, temperature in zip(self.models, self.temperatures, strict=True)]
+        return torch.stack([each.softmax(dim=1) for each in logits]).mean(dim=0)
+
+
+def load_tutor(paths: Sequence[Path], student: ModelContract, bf16: bool) -> Tutor:
+    """From finished runs (``model.safetensors``) or any checkpoint. Raises InputError for one that does not see what the student sees."""
+    found = [_open(path) for path in paths]
+    for path, (_, contract) in zip(paths, found, strict=True):
+        differing = [name for name in ("labels", "input_size", "channels", "mean", "std", "interpolation") if _of(contract, name) != _of(student, name)]
+        if differing:
+            raise InputError(f"{path} cannot be the tutor: its {', '.join(differing)} differ from the recipe's; give one trained on the same input")
+    return Tutor([model for model, _ in found], [contract.temperature for _, contract in found], bf16)
+
+
+def _of(contract: ModelContract, name: str) -> Any:
+    return getattr(contract, name)
+
+
+def _open(path: Path) -> tuple[nn.Module, ModelContract]:
+    try:
+        with safe_open(path, "pt") as file:
+            contract = ModelContract.from_metadata(file.metadata())
+    except (OSError, SafetensorError, CheckpointError):
+        contract = None
+    if contract is None or contract.architecture != face_resnet.ARCHITECTURE:
+        loaded = load_model(path)
+        return loaded, loaded.contract
+    model = FaceResNet(contract.num_classes, contract.mean[0], contract.std[0])
+    try:
+        model.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in load_file(path).items()})
+    except RuntimeError as error:
+        raise InputError(f"{path} does not hold the weights its contract names; train it again") from error
+    return model, contract
