@@ -26,7 +26,7 @@ from poster.shipped import model_path
 from poster.training.arms import ARMS, Plan
 from poster.training.data import TrainingData
 from poster.training.landmarks import shipped_stream
-from poster.training.record import Answers, Record
+from poster.training.record import Answers, Record, as_today
 from poster.training.side_by_side import Trainee, answers, run_epoch
 from poster.training.validate import scores
 
@@ -120,6 +120,7 @@ def settle(plan: Plan, out: Path, resume: bool, steps: Callable[[], int]) -> Pla
     if not resume:
         raise InputError(f"{out} already holds an ablation; go on with --resume, or give another --out")
     begun = json.loads(file.read_text())
+    begun["recipe"] = as_today(begun["recipe"])
     plan = replace(plan, base=replace(plan.base, steps=begun["recipe"]["steps"]))
     now = json.loads(json.dumps(plan.described()))
     other = [key for key, value in now.items() if begun.get(key) != value]

@@ -15,7 +15,13 @@ from poster.data.memo import write_atomically
 from poster.errors import InputError
 
 RENAMED = {"rare": "rare_cost"}  # values of a recipe that had another name in older records; 0 in every run of the ablation
+ADDED = {"tutor_share": 0.0}  # values that older records lack, as they were before they had a name
 FIELDS = ("rows", "labels", "log_probabilities")
+
+
+def as_today(recipe: dict[str, Any]) -> dict[str, Any]:
+    """A stored recipe under the names and with the values that recipes have now."""
+    return ADDED | {RENAMED.get(key, key): value for key, value in recipe.items()}
 
 
 @dataclass(frozen=True)
@@ -83,7 +89,7 @@ class Record:
             with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
                 about = json.loads(str(file["about"]))
                 test, validation = (Answers(*(file[f"{part}_{field}"] for field in FIELDS)) for part in ("test", "validation"))
-            about["recipe"] = {RENAMED.get(key, key): value for key, value in about["recipe"].items()}
+            about["recipe"] = as_today(about["recipe"])
             return cls(**about, test=test, validation=validation)
         except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             raise InputError(f"{path} is no run of `python -m poster ablate`; make it again") from error

@@ -20,7 +20,7 @@ from poster.poster_v1 import PosterV1
 from poster.training import ablation
 from poster.training.arms import ARMS, BASE, NARROW, Plan
 from poster.training.data import TrainingData
-from poster.training.record import Answers, Record
+from poster.training.record import Answers, Record, as_today
 from tests.poster.training.made_up import TINY, bright_eighths
 
 SHORT = BASE.override(["epochs=2", "batch_size=16", "steps=3", "bf16=false", "ema=0.5", "lr=3e-3", "head.t_alpha=0.1"])
@@ -105,6 +105,7 @@ def test_more_arms_can_join_the_runs_of_the_page() -> None:
     """Every record in docs/ablation is of the recipe beside it, which is today's under the page's settings; only the shipped streams may be others by now."""
     folder = Path(__file__).parents[3] / "docs" / "ablation"
     begun = json.loads((folder / "recipe.json").read_text())
+    begun["recipe"] = as_today(begun["recipe"])
     settings = ["auxiliary=0", "epochs=6", "steps=77", "head.t_alpha=0.1"]
     now = json.loads(json.dumps(Plan(BASE.override(settings), streams="posterpp_nano", model=NARROW).described()))
     assert {**now, "streams": ""} == {**begun, "streams": ""}
@@ -194,6 +195,15 @@ def test_what_is_begun_is_not_mixed_with_something_else(data: TrainingData, tmp_
     other = Plan(SHORT, BOTH, sample=20, model=TINY, streams="posterpp_nano")
     with pytest.raises(InputError, match=r"these: streams \(none held there, posterpp_nano \(sha256 \w{12}\) here\)"):
         ablation.settle(other, tmp_path, True, lambda: 3)
+
+
+def test_a_folder_begun_before_a_value_had_a_name_goes_on(tmp_path: Path) -> None:
+    plan = ablation.settle(Plan(SHORT, model=TINY), tmp_path, False, lambda: 3)
+    older = json.loads((tmp_path / "recipe.json").read_text())
+    older["recipe"]["rare"] = older["recipe"].pop("rare_cost")
+    del older["recipe"]["tutor_share"]
+    (tmp_path / "recipe.json").write_text(json.dumps(older))
+    assert ablation.settle(plan, tmp_path, True, lambda: 4) == plan
 
 
 def test_minutes_choose_the_steps(data: TrainingData, monkeypatch: pytest.MonkeyPatch) -> None:

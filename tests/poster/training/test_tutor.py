@@ -25,7 +25,7 @@ from poster.training.session import train
 from poster.training.tutor import Tutor, load_tutor
 from tests.poster.training.made_up import TINY, bright_eighths
 
-FACES = RECIPES["face_resnet"].override(["epochs=1", "steps=2", "batch_size=8", "bf16=false"])
+FACES = RECIPES["face_resnet"].override(["epochs=1", "steps=2", "batch_size=8", "bf16=false", "compile=false"])
 TAUGHT = RECIPES["posterpp_nano_taught"].override(["epochs=1", "steps=2", "batch_size=8", "bf16=false", "compile=false", "rare_cost=0"])
 
 
