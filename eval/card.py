@@ -31,8 +31,7 @@ class Stage:
 
 def card(results: list[dict[str, Any]], stages: list[Stage], notes: str, size: int, parameters: int) -> str:
     """Markdown from result objects (as ``eval score --json`` prints them), the first of them the headline; stages: the training runs, each but
-    the first started from the weights of the one before. A run of face_resnet is none of that row, but the tutor of the runs after it that have
-    one, together with what they start from.
+    the first started from the weights of the one before. A run of face_resnet is none of that row, but the tutor of the runs after it that have one.
 
     notes: what is in neither, such as how a run was interrupted. size: bytes of the weights file; parameters: numbers the network
     computes with. Raises ValueError when the results are of different weights.
@@ -98,7 +97,7 @@ def _began(recipe: dict[str, Any], number: int) -> str:
     if _is_tutor(recipe):
         return "beside it a tutor, from dlib's face recognition network (public domain; nothing of it is here),"
     if recipe.get("tutor_share"):
-        return f"from its weights under two tutors, itself and that one, whose answers had {_percent(recipe['tutor_share'], 0)} of the targets,"
+        return f"from the student's weights under that tutor, whose answers had {_percent(recipe['tutor_share'], 0)} of the targets,"
     return "from its weights" if number else "from scratch"
 
 
@@ -126,7 +125,7 @@ def _again(recipes: list[dict[str, Any]]) -> str:
         tutors = [file for file, before in zip(files, recipes[:number], strict=False) if _is_tutor(before)]
         source = "--backbone FACES" if _is_tutor(recipe) else f"--start {earlier[-1]}" if earlier else "--teacher FILE"
         if recipe.get("tutor_share"):
-            source += f" --tutor {tutors[-1]} --tutor {earlier[-1]}"
+            source += f" --tutor {tutors[-1]}"
         lines.append(f"python -m poster train {recipe['name']} {source} --data DIR --out runs/{number + 1}{_changed(recipe)}")
     lines.append(f"python -m eval score {files[-1]} --benchmark ferplus --data DIR")
     commands = "\n".join(f"    {line}" for line in lines)

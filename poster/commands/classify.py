@@ -75,7 +75,8 @@ def describe(predictions: tuple[Prediction, ...]) -> Iterator[str]:
     for number, prediction in enumerate(predictions, 1):
         x0, y0, x1, y1 = (round(edge) for edge in prediction.box)
         top = ", ".join(f"{label} {percent(probability)}" for label, probability in prediction.ranked[:3])
-        yield f"face {number} at {x0},{y0} to {x1},{y1}: {top} (quality {prediction.quality:.2f})"
+        doubts = ", ".join((f"quality {prediction.quality:.2f}", *prediction.problems))
+        yield f"face {number} at {x0},{y0} to {x1},{y1}: {top} ({doubts})"
 
 
 def _write(path: Path, rgb: np.ndarray, predictions: tuple[Prediction, ...], source: str) -> None:

@@ -19,17 +19,20 @@ from poster.training.face_resnet import FaceResNet
 
 
 class Tutor(nn.Module):
-    """``forward``: normalised images (N, 3, S, S) -> the mean of its models' probabilities (N, K), each at its own temperature."""
+    """``forward``: normalised images (N, 3, S, S) -> the mean of its models' probabilities (N, K).
 
-    def __init__(self, models: Sequence[nn.Module], temperatures: Sequence[float], bf16: bool) -> None:
+    Without the temperatures of their contracts: those bring an answer to the labels' certainty, and a student learns votes, which are softer.
+    """
+
+    def __init__(self, models: Sequence[nn.Module], bf16: bool) -> None:
         super().__init__()
-        self.models, self.temperatures, self.bf16 = nn.ModuleList(models), tuple(temperatures), bf16
+        self.models, self.bf16 = nn.ModuleList(models), bf16
         self.requires_grad_(False).eval()
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self.bf16):
-            logits = [model(images).float() / temperature for model, temperature in zip(self.models, self.temperatures, strict=True)]
+            logits = [model(images).float() for model in self.models]
         return torch.stack([each.softmax(dim=1) for each in logits]).mean(dim=0)
 
 
@@ -40,7 +43,7 @@ def load_tutor(paths: Sequence[Path], student: ModelContract, bf16: bool) -> Tut
         differing = [name for name in ("labels", "input_size", "channels", "mean", "std", "interpolation") if _of(contract, name) != _of(student, name)]
         if differing:
             raise InputError(f"{path} cannot be the tutor: its {', '.join(differing)} differ from the recipe's; give one trained on the same input")
-    return Tutor([model for model, _ in found], [contract.temperature for _, contract in found], bf16)
+    return Tutor([model for model, _ in found], bf16)
 
 
 def _of(contract: ModelContract, name: str) -> Any:

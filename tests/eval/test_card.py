@@ -66,5 +66,5 @@ def test_a_tutor_is_told_as_what_it_is_and_the_run_after_it_starts_from_the_stud
     assert "then beside it a tutor, from dlib's face recognition network" in text and "whose answers had 75 % of the targets, by the recipe taught" in text
     assert "train first --teacher FILE --data DIR --out runs/1\n" in text
     assert "train face_resnet --backbone FACES --data DIR --out runs/2\n" in text
-    assert "train taught --start runs/1/model.safetensors --tutor runs/2/model.safetensors --tutor runs/1/model.safetensors --data DIR --out runs/3\n" in text
+    assert "train taught --start runs/1/model.safetensors --tutor runs/2/model.safetensors --data DIR --out runs/3\n" in text
     assert "face_recognition_models in `FACES`" in text

@@ -107,14 +107,14 @@ def test_another_file_is_refused(content: bytes | None, dlib_file: tuple[Path, l
         read_tensors(tmp_path / "missing.dat")
 
 
-def test_its_answers_are_the_mean_of_its_models_each_at_its_own_temperature() -> None:
+def test_its_answers_are_the_mean_of_its_models() -> None:
     generator = torch.Generator().manual_seed(2)
     models = [nn.Sequential(nn.Flatten(), nn.Linear(12, 8)) for _ in range(2)]
     images = torch.randn(5, 3, 2, 2, generator=generator)
     with torch.no_grad():
         logits = [model(images).numpy().astype(float) for model in models]
-    wanted = (softmax(logits[0] / 0.7, axis=1) + softmax(logits[1] / 2.0, axis=1)) / 2
-    np.testing.assert_allclose(Tutor(models, (0.7, 2.0), bf16=False)(images).numpy(), wanted, atol=1e-6)
+    wanted = (softmax(logits[0], axis=1) + softmax(logits[1], axis=1)) / 2
+    np.testing.assert_allclose(Tutor(models, bf16=False)(images).numpy(), wanted, atol=1e-6)
 
 
 def test_a_tutor_with_other_labels_or_input_is_refused(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_with_the_whole_share_the_student_learns_its_tutor_and_not_the_votes(sha
     recipe = TAUGHT.override(["epochs=2", "steps=0", "lr=5e-3", "ema=0", f"tutor_share={share}"])
     torch.manual_seed(0)
     model = poster.create_model("posterpp_nano", num_classes=8, **TINY)
-    model.load_state_dict(loop.train(model, NANO_CONTRACT, data, recipe, tmp_path, tutor=Tutor([Fixed()], [1.0], bf16=False)))
+    model.load_state_dict(loop.train(model, NANO_CONTRACT, data, recipe, tmp_path, tutor=Tutor([Fixed()], bf16=False)))
     answers = loop.predict(model, data.images[data.validation], NANO_CONTRACT).softmax(dim=1)[:, 1]
     assert (answers.mean() > 0.25) == learnt  # of the epoch that says least against the votes
 
