@@ -118,19 +118,21 @@ def _rare(found: dict[str, Any]) -> str:
 
 
 def _again(recipes: list[dict[str, Any]]) -> str:
-    files = [f"runs/{number}/model.safetensors" for number in range(1, len(recipes) + 1)]
+    models = [f"runs/{number}/model.safetensors" for number in range(1, len(recipes) + 1)]
     lines = []
     for number, recipe in enumerate(recipes):
-        earlier = [file for file, before in zip(files, recipes[:number], strict=False) if not _is_tutor(before)]
-        tutors = [file for file, before in zip(files, recipes[:number], strict=False) if _is_tutor(before)]
+        earlier = [file for file, before in zip(models, recipes[:number], strict=False) if not _is_tutor(before)]
+        tutors = [file for file, before in zip(models, recipes[:number], strict=False) if _is_tutor(before)]
         source = "--backbone FACES" if _is_tutor(recipe) else f"--start {earlier[-1]}" if earlier else "--teacher FILE"
         if recipe.get("tutor_share"):
             source += f" --tutor {tutors[-1]}"
         lines.append(f"python -m poster train {recipe['name']} {source} --data DIR --out runs/{number + 1}{_changed(recipe)}")
-    lines.append(f"python -m eval score {files[-1]} --benchmark ferplus --data DIR")
+    lines.append(f"python -m eval score {models[-1]} --benchmark ferplus --data DIR")
     commands = "\n".join(f"    {line}" for line in lines)
-    faces = " and dlib_face_recognition_resnet_model_v1.dat of the package face_recognition_models in `FACES`" if any(map(_is_tutor, recipes)) else ""
-    return f"""Again, with FERPlus in `DIR` and the landmark teacher's state dict in `FILE`{faces}:
+    files = ["FERPlus in `DIR`", "the landmark teacher's state dict in `FILE`"]
+    if any(map(_is_tutor, recipes)):
+        files.append("dlib_face_recognition_resnet_model_v1.dat of the package face_recognition_models in `FACES`")
+    return f"""Again, with {", ".join(files[:-1])} and {files[-1]}:
 
 {commands}
 
