@@ -15,7 +15,8 @@ from poster.contract import ModelContract
 from poster.errors import CheckpointError
 
 MOST_ITEMS = 200  # of any list or table in a block
-_PLAIN = re.compile(r"[\w .:+()/,@=#%-]{0,300}")
+_PLAIN = re.compile(r"[\w .:+()/,@=#%'-]{0,300}")
+_OTHER = re.compile(r"[^\w .:+()/,@=#%'-]")
 
 
 class EvidenceError(ValueError):
@@ -139,12 +140,17 @@ def checked_reliability(value: Any) -> dict[str, Any]:
 
 
 def checked_contract(value: Any) -> dict[str, Any]:
-    """The contract the weights were run under, as plain JSON. {} for none. Raises EvidenceError."""
+    """The contract the weights were run under, as plain JSON. {} for none. Raises EvidenceError.
+
+    Where the weights come from and their licence are a submitter's own words, which cost no result: what is not plain in them is left out.
+    """
     if not value:
         return {}
     if not isinstance(value, Mapping):
         raise EvidenceError("the contract is not an object")
     names = {field.name for field in fields(ModelContract)}
+    words = {name: _OTHER.sub("", value[name])[:300] for name in ("source", "licence") if isinstance(value.get(name), str)}
+    value = {**value, **words}
     plain = {name: numbers(list(one) if isinstance(one, tuple) else one, f"contract.{name}") for name, one in value.items() if name in names}
     values: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in plain.items()}
     try:

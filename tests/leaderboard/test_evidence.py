@@ -81,6 +81,13 @@ def test_another_contract_is_refused(value):
         checked_contract(value)
 
 
+def test_a_submitters_words_cost_no_result():
+    given = {"architecture": "posterpp_nano", "labels": ["fear", "anger"], "source": "D'Angelo <b>2023</b>;\n", "licence": "l" * 400}
+    assert checked_contract(given) == {**given, "source": "D'Angelo b2023/b", "licence": "l" * 300}
+    with pytest.raises(EvidenceError):
+        checked_contract({**given, "source": ["<b>"]})
+
+
 def test_counts_of_copies():
     assert checked_copies({"exact": 3, "near": None, "accuracy_without": 0.5, "exact_keys": ["a"]}) == {"exact": 3, "near": None, "accuracy_without": 0.5}
     with pytest.raises(EvidenceError):
