@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 import traceback
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from eval.analyses import measure
 from eval.corruptions import CORRUPTIONS, SEVERITIES
 from eval.robustness import SIZES
 from eval.run import Progress, Run, with_analyses
+from leaderboard.evidence import plain_text
 from leaderboard.names import sentence
 from poster.errors import InputError
 
@@ -71,13 +71,8 @@ def add_analyses(run: Run, wanted: int, left: float, out: Path, progress: Progre
         except Exception as error:  # whatever it is, the scores are there and right
             traceback.print_exc()
             why = f"It failed ({type(error).__name__})."
-        left_out = {other: reason for other, reason in left_out.items() if other != name} | ({name: plain(why)} if why else {})
+        left_out = {other: reason for other, reason in left_out.items() if other != name} | ({name: plain_text(why)} if why else {})
         run = with_analyses(run, {**found, "left_out": left_out}, out)
         if why:
             note(f"{name} is left out: {why}")
     return run
-
-
-def plain(text: str) -> str:
-    """The text with the characters a result may hold (leaderboard/evidence.py) and no others."""
-    return re.sub(r"[^\w .:+()/,@=#%-]", "", text.replace(";", ","))[:300]

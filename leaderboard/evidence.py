@@ -16,7 +16,12 @@ from poster.errors import CheckpointError
 
 MOST_ITEMS = 200  # of any list or table in a block
 _PLAIN = re.compile(r"[\w .:+()/,@=#%'-]{0,300}")
-_OTHER = re.compile(r"[^\w .:+()/,@=#%'-]")
+_OTHER = re.compile(r"[^\w .:+()/,@=#%'-]")  # what plain text has not
+
+
+def plain_text(text: str) -> str:
+    """The text with the characters a result may hold and no others, at most 300."""
+    return _OTHER.sub("", text.replace(";", ","))[:300]
 
 
 class EvidenceError(ValueError):
@@ -149,7 +154,7 @@ def checked_contract(value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise EvidenceError("the contract is not an object")
     names = {field.name for field in fields(ModelContract)}
-    words = {name: _OTHER.sub("", value[name])[:300] for name in ("source", "licence") if isinstance(value.get(name), str)}
+    words = {name: plain_text(value[name]) for name in ("source", "licence") if isinstance(value.get(name), str)}
     value = {**value, **words}
     plain = {name: numbers(list(one) if isinstance(one, tuple) else one, f"contract.{name}") for name, one in value.items() if name in names}
     values: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in plain.items()}

@@ -50,12 +50,16 @@ def train(
         raise InputError(f"--start takes both streams from {start}; leave --teacher and --backbone out, or start anew without --start")
     if (out / loop.LAST).is_file() and not resume:
         raise InputError(f"{out} already holds a run; go on with --resume, or give another --out")
+    if not 0 <= recipe.tutor_share <= 1:
+        raise InputError(f"tutor_share={recipe.tutor_share:g} is not a share; give a number from 0 to 1")
     if bool(tutors) != bool(recipe.tutor_share):
         raise InputError(f"tutor_share={recipe.tutor_share:g} and {len(tutors)} tutors: give --tutor FILE with a share above 0, or neither")
     if live:
         check()
     if recipe.rare_cost and recipe.head.kind != "linear":
         raise InputError(f"rare_cost={recipe.rare_cost:g} is for the linear head; the head {recipe.head.kind} has no bias to adjust: leave it 0")
+    contract = recipe.contract.replace(head=recipe.head.kind)
+    tutor = load_tutor(tutors, contract, recipe.bf16) if tutors else None
     begun, written = out / START, out / RECIPE
     resumed = resume and begun.is_file()
     held = resumed and bool(json.loads(written.read_text())["freeze_landmarks"])
@@ -70,8 +74,6 @@ def train(
     else:
         model = build(recipe, data.images[data.train[: recipe.landmark_pictures]], teacher, backbone) if start is None else trained(recipe, start)
         torch.save(model.state_dict(), begun)
-    contract = recipe.contract.replace(head=recipe.head.kind)
-    tutor = load_tutor(tutors, contract, recipe.bf16) if tutors else None
     with Live(out / "live") if live else nullcontext() as curves:
         model.load_state_dict(loop.train(model, contract, data, recipe, out, resume, curves, tutor))
     model = model.cpu()

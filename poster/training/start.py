@@ -29,6 +29,8 @@ def network(recipe: Recipe, architecture: str = "", **options: Any) -> Any:
     """The recipe's model with random weights that follow from its seed; ``architecture`` and its options: another one, under the same head."""
     torch.manual_seed(recipe.seed)
     if recipe.architecture == face_resnet.ARCHITECTURE:
+        if recipe.head.kind != "linear":
+            raise InputError(f"{recipe.name} has a linear head only; leave head.kind={recipe.head.kind} out")
         return FaceResNet(len(recipe.contract.labels), recipe.contract.mean[0], recipe.contract.std[0])
     model = create_model(architecture or recipe.architecture, num_classes=len(recipe.contract.labels), **options)
     model.head = recipe.head.build(model.num_features, len(recipe.contract.labels))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -40,14 +39,10 @@ def load_tutor(paths: Sequence[Path], student: ModelContract, bf16: bool) -> Tut
     """From finished runs (``model.safetensors``) or any checkpoint. Raises InputError for one that does not see what the student sees."""
     found = [_open(path) for path in paths]
     for path, (_, contract) in zip(paths, found, strict=True):
-        differing = [name for name in ("labels", "input_size", "channels", "mean", "std", "interpolation") if _of(contract, name) != _of(student, name)]
+        differing = [name for name in ("labels", "input_size", "channels", "mean", "std", "interpolation") if getattr(contract, name) != getattr(student, name)]
         if differing:
             raise InputError(f"{path} cannot be the tutor: its {', '.join(differing)} differ from the recipe's; give one trained on the same input")
     return Tutor([model for model, _ in found], bf16)
-
-
-def _of(contract: ModelContract, name: str) -> Any:
-    return getattr(contract, name)
 
 
 def _open(path: Path) -> tuple[nn.Module, ModelContract]:
@@ -57,7 +52,10 @@ def _open(path: Path) -> tuple[nn.Module, ModelContract]:
     except (OSError, SafetensorError, CheckpointError):
         contract = None
     if contract is None or contract.architecture != face_resnet.ARCHITECTURE:
-        loaded = load_model(path)
+        try:
+            loaded = load_model(path)
+        except InputError as error:
+            raise InputError(f"the tutor {path}: {error}") from error
         return loaded, loaded.contract
     model = FaceResNet(contract.num_classes, contract.mean[0], contract.std[0])
     try:

@@ -17,7 +17,7 @@ from eval.load import load
 from eval.result import load as load_result
 from eval.run import evaluate_model
 from leaderboard import analyses
-from leaderboard.analyses import BUDGET, NAMES, PASSES, add_analyses, plain, sample_size
+from leaderboard.analyses import BUDGET, NAMES, PASSES, add_analyses, sample_size
 from leaderboard.record import Record
 from poster.contract import ModelContract
 from poster.labels import EXPRESSIONS
@@ -100,7 +100,3 @@ def test_an_analysis_that_takes_too_long_is_left_out_with_those_after_it(run, tm
 def test_too_few_images_are_no_curve(run, tmp_path):
     found, _ = analysed(run, tmp_path / "r.json", wanted=3)
     assert set(found["left_out"]) == set(NAMES) and "3 images are too few" in found["left_out"]["scale"]
-
-
-def test_a_reason_holds_what_a_result_may_hold():
-    assert plain("a `b`; <c>\n\x1bd'e") == "a b, cde" and len(plain("x" * 999)) == 300

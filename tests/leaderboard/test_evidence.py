@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leaderboard.board import RESULTS_FOLDER
-from leaderboard.evidence import EvidenceError, checked_analyses, checked_contract, checked_copies, checked_reliability, numbers
+from leaderboard.evidence import EvidenceError, checked_analyses, checked_contract, checked_copies, checked_reliability, numbers, plain_text
 from leaderboard.record import Record, read_folder
 
 POINT = {"accuracy": 0.8, "interval": [0.7, 0.9]}
@@ -83,9 +83,13 @@ def test_another_contract_is_refused(value):
 
 def test_a_submitters_words_cost_no_result():
     given = {"architecture": "posterpp_nano", "labels": ["fear", "anger"], "source": "D'Angelo <b>2023</b>;\n", "licence": "l" * 400}
-    assert checked_contract(given) == {**given, "source": "D'Angelo b2023/b", "licence": "l" * 300}
+    assert checked_contract(given) == {**given, "source": "D'Angelo b2023/b,", "licence": "l" * 300}
     with pytest.raises(EvidenceError):
         checked_contract({**given, "source": ["<b>"]})
+
+
+def test_a_reason_holds_what_a_result_may_hold():
+    assert plain_text("a `b`; <c>\n\x1bd'e") == "a b, cd'e" and len(plain_text("x" * 999)) == 300
 
 
 def test_counts_of_copies():

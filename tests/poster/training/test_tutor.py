@@ -161,6 +161,23 @@ def test_a_share_without_a_tutor_or_a_tutor_without_a_share_is_refused(share: st
     assert not (tmp_path / "out").exists()
 
 
+def test_a_share_above_one_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="tutor_share=1.5 is not a share; give a number from 0 to 1"):
+        train(TAUGHT.override(["tutor_share=1.5"]), tmp_path / "no-data", tmp_path / "out", start=SHIPPED, tutors=[model_path(SHIPPED)])
+
+
+def test_a_tutor_that_is_not_there_is_named_before_anything_is_read_or_written(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"the tutor .*gone.safetensors: there is no such file"):
+        train(TAUGHT, tmp_path / "no-data", tmp_path / "out", start=SHIPPED, tutors=[tmp_path / "gone.safetensors"])
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_face_network_has_no_head_with_a_margin(data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "load", lambda recipe, folder: data)
+    with pytest.raises(InputError, match="face_resnet has a linear head only"):
+        train(FACES.override(["head.kind=adaface"]), tmp_path, tmp_path / "out", backbone=tmp_path / "faces.dat")
+
+
 def test_the_face_network_needs_its_file(data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "load", lambda recipe, folder: data)
     with pytest.raises(InputError, match="face_resnet starts from dlib's face recognition network alone: give its file with --backbone"):
