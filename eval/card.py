@@ -31,7 +31,8 @@ class Stage:
 
 def card(results: list[dict[str, Any]], stages: list[Stage], notes: str, size: int, parameters: int) -> str:
     """Markdown from result objects (as ``eval score --json`` prints them), the first of them the headline; stages: the training runs, each but
-    the first started from the weights of the one before. A run of face_resnet is none of that row, but the tutor of the runs after it that have one.
+    the first started from the weights of the one before. A run of face_resnet is none of that row, but the tutor of the runs after it that have one,
+    and where there already was a tutor, that one taken further.
 
     notes: what is in neither, such as how a run was interrupted. size: bytes of the weights file; parameters: numbers the network
     computes with. Raises ValueError when the results are of different weights.
@@ -80,7 +81,7 @@ def _training(contract: dict[str, Any], stages: list[Stage]) -> str:
         recipe, log = stage.recipe, stage.log
         hours = sum(float(row["seconds"]) for row in log) / 3600
         best = min(log, key=lambda row: float(row["loss"]))
-        start = _began(recipe, number)
+        start = _began(recipe, number, any(_is_tutor(earlier.recipe) for earlier in stages[:number]))
         runs.append(
             f"{start} by the recipe {recipe['name']}, {len(log)} epochs in {hours:.1f} hours, best epoch {best['epoch']} "
             f"(PublicTest accuracy {_percent(float(best['accuracy']), 2)})" + _rare(stage.rare)
@@ -93,7 +94,9 @@ def _training(contract: dict[str, Any], stages: list[Stage]) -> str:
     )
 
 
-def _began(recipe: dict[str, Any], number: int) -> str:
+def _began(recipe: dict[str, Any], number: int, tutored: bool) -> str:
+    if _is_tutor(recipe) and tutored:
+        return "the tutor again, from its own weights,"
     if _is_tutor(recipe):
         return "beside it a tutor, from dlib's face recognition network (public domain; nothing of it is here),"
     if recipe.get("tutor_share"):
@@ -123,7 +126,8 @@ def _again(recipes: list[dict[str, Any]]) -> str:
     for number, recipe in enumerate(recipes):
         earlier = [file for file, before in zip(models, recipes[:number], strict=False) if not _is_tutor(before)]
         tutors = [file for file, before in zip(models, recipes[:number], strict=False) if _is_tutor(before)]
-        source = "--backbone FACES" if _is_tutor(recipe) else f"--start {earlier[-1]}" if earlier else "--teacher FILE"
+        own, first = (tutors, "--backbone FACES") if _is_tutor(recipe) else (earlier, "--teacher FILE")
+        source = f"--start {own[-1]}" if own else first
         if recipe.get("tutor_share"):
             source += f" --tutor {tutors[-1]}"
         lines.append(f"python -m poster train {recipe['name']} {source} --data DIR --out runs/{number + 1}{_changed(recipe)}")
@@ -141,9 +145,16 @@ Every value of a run is in its `recipe.json`, every epoch in its `log.csv`; thos
 
 def _changed(recipe: dict[str, Any]) -> str:
     """The single values in which a run differed from the recipe of its name, as options."""
-    usual = asdict(RECIPES[recipe["name"]]) if recipe["name"] in RECIPES else {}
-    plain = {key: value for key, value in recipe.items() if isinstance(value, int | float) and key in usual}
-    return "".join(f" --set {key}={value}" for key, value in plain.items() if value != usual[key])
+    if recipe["name"] not in RECIPES:
+        return ""
+    usual, run = (_flat(values) for values in (asdict(RECIPES[recipe["name"]]), recipe))
+    return "".join(f" --set {key}={value}" for key, value in run.items() if key in usual and value != usual[key])
+
+
+def _flat(recipe: dict[str, Any]) -> dict[str, int | float]:
+    """The numbers of a recipe, those of its augmentation under the names that options give them."""
+    inner = {f"augmentation.{key}": value for key, value in recipe.get("augmentation", {}).items()}
+    return {key: value for key, value in (recipe | inner).items() if isinstance(value, int | float)}
 
 
 def _span(interval: list[float], digits: int) -> str:

@@ -17,6 +17,8 @@ MIRROR_68 = (
     54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65,
 )  # fmt: skip
 
+LIGHT = 0.4, 1.7  # times, from the dark to a sky behind the head
+
 
 def random_affine(n: int, how: Augmentation, device: torch.device | str = "cpu") -> Tensor:
     """(N, 2, 3) maps from output to input coordinates in -1..1: rotation, scale, shift and mirror."""
@@ -44,7 +46,7 @@ def warp_points(points: Tensor, affine: Tensor) -> Tensor:
 
 def degrade(images: Tensor, how: Augmentation) -> Tensor:
     """(N, C, S, S) in 0..1: light, resolution, noise and occlusion, each for a random part of the batch."""
-    if not any((how.brightness, how.contrast, how.low_resolution, how.noise, how.erase, how.gaussian)):
+    if not any((how.brightness, how.contrast, how.light, how.low_resolution, how.noise, how.erase, how.gaussian)):
         return images
     n, _, side, _ = images.shape
 
@@ -56,6 +58,8 @@ def degrade(images: Tensor, how: Augmentation) -> Tensor:
 
     mean = images.mean(dim=(1, 2, 3), keepdim=True)
     x = (images - mean) * torch.exp(uniform(-how.contrast, how.contrast)) + mean + uniform(-how.brightness, how.brightness)
+    if how.light:  # asked only then: a recipe without it keeps its random numbers
+        x = torch.where(chosen(how.light).bool(), images * uniform(*LIGHT), x).clamp(0, 1)
     small = int(torch.randint(side // 3, side * 3 // 4, ()))
     coarse = F.interpolate(F.interpolate(x, size=small, mode="bilinear", antialias=True), size=side, mode="bilinear")
     x = torch.lerp(x, coarse, chosen(how.low_resolution))

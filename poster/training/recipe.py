@@ -15,6 +15,7 @@ from poster.heads import create_head
 class Augmentation:
     """How training pictures are varied; probabilities in 0..1, angles in degrees, sizes as fractions of the side.
 
+    light: probability of 0.4 to 1.7 times the light, cut at white.
     gaussian: probability of additive noise with a variance of 30 squared grey levels (POSTER's loader).
     erasing: probability of a rectangle set to the mean colour, ``erasing_min`` to ``erasing_max`` of the area (both papers' RandomErasing).
     randaugment: magnitude 0..30 of two random operations a batch (Cubuk et al. 2020); 0 is none.
@@ -27,6 +28,7 @@ class Augmentation:
     shift: float = 0.06
     brightness: float = 0.12
     contrast: float = 0.25
+    light: float = 0.0
     low_resolution: float = 0.2
     noise: float = 0.15
     erase: float = 0.2
@@ -40,7 +42,7 @@ class Augmentation:
 
     def scaled(self, strength: float) -> Augmentation:
         """The geometric, light and noise variations times ``strength`` (0..1); the mirror and the published ones stay as they are."""
-        grows = ("rotation", "scale", "shift", "brightness", "contrast", "low_resolution", "noise", "erase")
+        grows = ("rotation", "scale", "shift", "brightness", "contrast", "light", "low_resolution", "noise", "erase")
         return dataclasses.replace(self, **{name: getattr(self, name) * strength for name in grows})
 
 

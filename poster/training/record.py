@@ -15,13 +15,15 @@ from poster.data.memo import write_atomically
 from poster.errors import InputError
 
 RENAMED = {"rare": "rare_cost"}  # values of a recipe that had another name in older records; 0 in every run of the ablation
-ADDED = {"tutor_share": 0.0}  # values that older records lack, as they were before they had a name
+ADDED: dict[str, Any] = {"tutor_share": 0.0}  # values that older records lack, as they were before they had a name
+ADDED_AUGMENTATION: dict[str, Any] = {"light": 0.0}
 FIELDS = ("rows", "labels", "log_probabilities")
 
 
 def as_today(recipe: dict[str, Any]) -> dict[str, Any]:
     """A stored recipe under the names and with the values that recipes have now."""
-    return ADDED | {RENAMED.get(key, key): value for key, value in recipe.items()}
+    known = ADDED | {RENAMED.get(key, key): value for key, value in recipe.items()}
+    return known | {"augmentation": ADDED_AUGMENTATION | known["augmentation"]}
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from poster.checkpoint import load_model
 from poster.errors import InputError
 from poster.models import create_model
 from poster.official import official_names
@@ -20,6 +19,7 @@ from poster.training import face_resnet
 from poster.training.face_resnet import FaceResNet
 from poster.training.landmarks import as_input, learn_landmarks, load_teacher, shipped_stream, stream_weights, teacher_points
 from poster.training.recipe import Recipe
+from poster.training.tutor import open_trained
 
 log = logging.getLogger(__name__)
 CALIBRATION = 512  # pictures
@@ -71,8 +71,8 @@ def build(recipe: Recipe, images: np.ndarray, teacher: Path | None, backbone: Pa
 
 def trained(recipe: Recipe, start: str) -> nn.Module:
     """A shipped model's name or a checkpoint, as the recipe's model. Raises InputError where architecture, labels or head differ."""
-    given = load_model(model_path(start))
-    wanted, found = ((c.architecture, c.labels, head) for c, head in ((recipe.contract, recipe.head.kind), (given.contract, given.contract.head)))
+    given, contract = open_trained(model_path(start))
+    wanted, found = ((c.architecture, c.labels, head) for c, head in ((recipe.contract, recipe.head.kind), (contract, contract.head)))
     if wanted != found:
         raise InputError(f"{start} cannot start {recipe.name}: it is {_words(*found)}; the recipe needs {_words(*wanted)}")
     model = network(recipe)

@@ -37,7 +37,7 @@ class Tutor(nn.Module):
 
 def load_tutor(paths: Sequence[Path], student: ModelContract, bf16: bool) -> Tutor:
     """From finished runs (``model.safetensors``) or any checkpoint. Raises InputError for one that does not see what the student sees."""
-    found = [_open(path) for path in paths]
+    found = [_opened(path) for path in paths]
     for path, (_, contract) in zip(paths, found, strict=True):
         differing = [name for name in ("labels", "input_size", "channels", "mean", "std", "interpolation") if getattr(contract, name) != getattr(student, name)]
         if differing:
@@ -45,17 +45,22 @@ def load_tutor(paths: Sequence[Path], student: ModelContract, bf16: bool) -> Tut
     return Tutor([model for model, _ in found], bf16)
 
 
-def _open(path: Path) -> tuple[nn.Module, ModelContract]:
+def _opened(path: Path) -> tuple[nn.Module, ModelContract]:
+    try:
+        return open_trained(path)
+    except InputError as error:
+        raise InputError(f"the tutor {path}: {error}") from error
+
+
+def open_trained(path: Path) -> tuple[nn.Module, ModelContract]:
+    """Any checkpoint, or the finished run of a face_resnet, which no other part of the project opens. Raises InputError."""
     try:
         with safe_open(path, "pt") as file:
             contract = ModelContract.from_metadata(file.metadata())
     except (OSError, SafetensorError, CheckpointError):
         contract = None
     if contract is None or contract.architecture != face_resnet.ARCHITECTURE:
-        try:
-            loaded = load_model(path)
-        except InputError as error:
-            raise InputError(f"the tutor {path}: {error}") from error
+        loaded = load_model(path)
         return loaded, loaded.contract
     model = FaceResNet(contract.num_classes, contract.mean[0], contract.std[0])
     try:

@@ -50,16 +50,17 @@ def test_a_second_run_is_told_with_its_command(tmp_path: Path) -> None:
 def test_what_a_run_changed_in_its_recipe_and_how_it_favoured_rare_classes_is_told(tmp_path: Path) -> None:
     tried = [{"strength": 0.0, "accuracy": 0.875, "mean_class_accuracy": 0.5}, {"strength": 0.1, "accuracy": 0.8745, "mean_class_accuracy": 0.625}]
     usual = RECIPES["posterpp_nano_longer"]
-    values = {"name": usual.name, "epochs": usual.epochs, "lr": 5e-4, "gone": 1, "seed": usual.seed + 1}
+    values = {"name": usual.name, "epochs": usual.epochs, "lr": 5e-4, "gone": 1, "seed": usual.seed + 1, "augmentation": {"noise": 0.1, "light": 0.25}}
     stage = Stage(values, [{"epoch": "1", "accuracy": "0.5", "loss": "1", "seconds": "3600"}], {"strength": 0.1, "cost": 0.002, "tried": tried})
     text = card([json.loads(path.read_text()) for path in RESULTS], [stage], "", 1, 1)
-    assert f"--out runs/1 --set lr=0.0005 --set seed={usual.seed + 1}\n" in text
+    assert f"--out runs/1 --set lr=0.0005 --set seed={usual.seed + 1} --set augmentation.light=0.25\n" in text
     assert "rare classes favoured with strength 0.1, the strongest that costs at most 0.2 % on PublicTest" in text
     assert "accuracy from 87.50 % to 87.45 %, mean class accuracy from 50.00 % to 62.50 %" in text
 
 
 def test_a_tutor_is_told_as_what_it_is_and_the_run_after_it_starts_from_the_student(tmp_path: Path) -> None:
     runs = [("first", "posterpp_nano", 0.0), ("face_resnet", "face_resnet", 0.0), ("taught", "posterpp_nano", 0.75)]
+    runs += [("face_resnet", "face_resnet", 0.0), ("taught", "posterpp_nano", 0.5)]
     log = [{"epoch": "1", "accuracy": "0.5", "loss": "1", "seconds": "3600"}]
     stages = [Stage({"name": name, "architecture": architecture, "tutor_share": share}, log) for name, architecture, share in runs]
     text = card([json.loads(path.read_text()) for path in RESULTS], stages, "", 1, 1)
@@ -67,4 +68,7 @@ def test_a_tutor_is_told_as_what_it_is_and_the_run_after_it_starts_from_the_stud
     assert "train first --teacher FILE --data DIR --out runs/1\n" in text
     assert "train face_resnet --backbone FACES --data DIR --out runs/2\n" in text
     assert "train taught --start runs/1/model.safetensors --tutor runs/2/model.safetensors --data DIR --out runs/3\n" in text
+    assert "then the tutor again, from its own weights, by the recipe face_resnet" in text
+    assert "train face_resnet --start runs/2/model.safetensors --data DIR --out runs/4\n" in text
+    assert "train taught --start runs/3/model.safetensors --tutor runs/4/model.safetensors --data DIR --out runs/5\n" in text
     assert "face_recognition_models in `FACES`" in text

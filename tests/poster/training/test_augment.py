@@ -50,6 +50,20 @@ def test_degraded_pictures_stay_in_range_and_differ() -> None:
     assert (degraded - images).abs().amax(dim=(1, 2, 3)).min() > 0
 
 
+def test_light_is_multiplied_and_cut_at_white_for_its_share_alone() -> None:
+    torch.manual_seed(0)
+    plain = Augmentation(brightness=0, contrast=0, low_resolution=0, noise=0, erase=0)
+    images = torch.rand(400, 1, 8, 8) * 0.98 + 0.02
+    lit = degrade(images, dataclasses.replace(plain, light=0.25))
+    times = (lit / images).flatten(1)
+    changed = (times - 1).abs().amax(dim=1) > 1e-6
+    assert 0.17 < changed.float().mean() < 0.33
+    once = times[changed & (lit.amax(dim=(1, 2, 3)) < 1)]
+    torch.testing.assert_close(once, once[:, :1].expand_as(once))  # one factor a picture
+    assert 0.4 <= once.min() < 0.6 and lit.max() == 1 and (lit[changed] == 1).any(dim=-1).any(dim=-1).any(dim=-1).sum() > 10
+    torch.testing.assert_close(degrade(images, dataclasses.replace(plain, light=0.0)), images, rtol=0, atol=1e-6)
+
+
 def test_no_strength_leaves_the_picture_alone() -> None:
     torch.manual_seed(0)
     nothing = dataclasses.replace(HOW, flip=0.0).scaled(0.0)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from scipy.special import softmax
 from torch import nn
 from torch.nn import functional as F
@@ -152,6 +152,11 @@ def test_from_dlibs_file_to_a_taught_student(
     student = train(TAUGHT, tmp_path, tmp_path / "student", start=SHIPPED, tutors=[Path(tutor["file"])])
     assert poster.load_model(Path(student["file"])).contract.source == TAUGHT.contract.source
     assert load_tutor([Path(tutor["file"])], NANO_CONTRACT, bf16=False).models[0].head.out_features == 8
+    further = train(FACES.override(["lr=0", "ema=0"]), tmp_path, tmp_path / "further", start=str(tutor["file"]))
+    before, after = (load_file(Path(run["file"])) for run in (tutor, further))
+    assert all(torch.equal(value, after[name]) for name, value in before.items() if "running" not in name and "num_batches" not in name)
+    with pytest.raises(InputError, match="cannot start posterpp_nano_taught: it is face_resnet with a linear head"):
+        train(TAUGHT, tmp_path, tmp_path / "other", start=str(tutor["file"]), tutors=[Path(tutor["file"])])
 
 
 @pytest.mark.parametrize(("share", "tutors"), [("0.5", []), ("0", [Path("tutor.safetensors")])])
