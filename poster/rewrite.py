@@ -13,13 +13,15 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from poster.backbones import ConvNormAct, IRBackbone, IRUnit
 from poster.poster_v1 import CrossAttention
 from poster.poster_v2 import PosterV2, WindowCrossAttention
+from poster.winograd import WinogradConv, fits
 
 
-def rewritten(model: nn.Module) -> nn.Module:
+def rewritten(model: nn.Module, winograd: bool = False) -> nn.Module:
     """A copy of a model in eval mode that computes the same function, up to rounding, with less work; for inference only.
 
     A BatchNorm before a padded convolution stays: the padding is zero after it, not before. Attention maps are no longer there to be listened to.
-    Weights lie channels-last, which the convolutions are fastest in. A module this file knows nothing of is copied as it is.
+    Weights lie channels-last, which the convolutions are fastest in. winograd: wide 3x3 convolutions compute with fewer multiplications on large
+    batches (poster/winograd.py), for float32 on a CPU. A module this file knows nothing of is copied as it is.
     """
     model = copy.deepcopy(model).eval().requires_grad_(False)
     for module in list(model.modules()):
@@ -37,6 +39,11 @@ def rewritten(model: nn.Module) -> nn.Module:
                 setattr(module, name, FusedCrossAttention(child))
             elif isinstance(child, Block):
                 child.attn.fused_attn = True
+    if winograd:
+        for module in list(model.modules()):
+            for name, child in module.named_children():
+                if fits(child):
+                    setattr(module, name, WinogradConv(child))
     if isinstance(model, PosterV2):
         model.blocks[-1] = ClassTokenBlock(model.blocks[-1])
     return model.to(memory_format=torch.channels_last)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from poster.errors import InputError
 from poster.rewrite import rewritten
+from poster.shares import in_shares
 
 # Precisions a runtime offers, its usual one first. eager reaches the low ones by autocast, bf16 holds the weights themselves in bfloat16.
 RUNTIMES = {
@@ -75,7 +76,7 @@ def _torch(model: nn.Module, name: str, dtype: str, device: str, batch: int) -> 
     place, precision = torch.device(device), getattr(torch, dtype, torch.float32)
     # On the CPU bf16 weights are much faster than autocast, which casts them anew in every call; both rounded alike.
     whole = name == "bf16" or (name == "cuda" and precision != torch.float32)
-    ready = rewritten(model).to(device=place, dtype=precision if whole else None)
+    ready = rewritten(model, winograd=(name, dtype) == ("eager", "float32")).to(device=place, dtype=precision if whole else None)
 
     def call(images: Tensor) -> tuple[Tensor, Tensor | None]:
         before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
@@ -93,4 +94,9 @@ def _torch(model: nn.Module, name: str, dtype: str, device: str, batch: int) -> 
         from poster.cuda_graph import Graphed
 
         return Graphed(call, place, batch)
-    return call
+    return call if place.type == "cuda" else lambda images: _joined(in_shares(call, images))
+
+
+def _joined(parts: list[tuple[Tensor, Tensor | None]]) -> tuple[Tensor, Tensor | None]:
+    logits, embeddings = zip(*parts, strict=True)
+    return torch.cat(logits), None if embeddings[0] is None else torch.cat(embeddings)

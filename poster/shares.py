@@ -1,0 +1,46 @@
+"""A batch in equal shares, each on a thread of its own: nobody waits for the slowest of an operation, and one copies while another multiplies."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+Result = TypeVar("Result")
+LEAST = 8  # pictures a share
+_crews: dict[tuple[int, int, int], ThreadPoolExecutor] = {}
+_hiring = threading.Lock()
+
+
+def in_shares(call: Callable[[Tensor], Result], images: Tensor) -> list[Result]:
+    """``call`` of consecutive shares of ``images`` (N, ...), in their order; of all of them at once where N or the threads are too few to share.
+
+    Every share has its part of torch's threads. What ``call`` sets for its own thread only, such as inference mode, it must set itself.
+    """
+    threads = torch.get_num_threads()
+    shares = min(threads, len(images) // LEAST)
+    if shares < 2:
+        return [call(images)]
+    return list(_crew(shares, threads // shares).map(call, images.tensor_split(shares)))
+
+
+def _crew(workers: int, threads: int) -> ThreadPoolExecutor:
+    key = (os.getpid(), workers, threads)  # a forked child has no threads but its own
+    with _hiring:
+        if key not in _crews:
+            usual, all_here = torch.get_num_threads(), threading.Barrier(workers)
+            crew = ThreadPoolExecutor(workers, "share", _begin, (threads,))
+            list(crew.map(lambda _: all_here.wait(), range(workers)))
+            torch.set_num_threads(usual)  # a worker's number is its own, but also what threads born later would begin with
+            _crews[key] = crew
+        return _crews[key]
+
+
+def _begin(threads: int) -> None:
+    torch.get_num_threads()  # what a thread asks for first sets it to the usual number
+    torch.set_num_threads(threads)
