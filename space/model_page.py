@@ -15,7 +15,7 @@ from space.answer_view import message_html
 from space.board_cache import BoardCache
 from space.board_page import NARROW
 from space.expressions import COLOURS
-from space.model_view import COPIES, details_html, heading_html, rows_html
+from space.model_view import BACK, COPIES, details_html, heading_html, rows_html
 from space.snippet import MODEL, snippet
 
 LONGEST_NAME = 64
@@ -46,7 +46,7 @@ def build_model(demo: gr.Blocks, board: BoardCache) -> None:
         try:
             name, rows, record = asked(board(), request)
         except InputError as error:
-            return message_html(str(error)), "", *[gr.skip()] * len(figures)
+            return BACK + message_html(str(error)), "", *[gr.skip()] * len(figures)
         drawn = [result_figure(name, [record], COLOURS, columns=1) if record else None for name in figures]
         if width and width < NARROW:
             drawn = [narrowed(figure) if figure else None for figure in drawn]

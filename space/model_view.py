@@ -28,6 +28,7 @@ element.addEventListener("click", (event) => {
   });
 });
 """
+BACK = '<p class="back"><a href="./leaderboard">Leaderboard</a></p>'
 COPY = '<button type="button" class="copy">Copy</button>'
 
 
@@ -39,8 +40,7 @@ def heading_html(name: str, rows: Sequence[Row]) -> str:
         if some:
             each = ", ".join(f"{escape(row.title)} <b>{percent(row)} %</b>{protocol(row)}" for row in some[:6])
             lines.append(f'<span><i class="mark {status}"></i>{words}: {each}{", ..." if len(some) > 6 else ""}</span>')
-    back = '<p class="back"><a href="./leaderboard">Leaderboard</a></p>'
-    return f'{back}<h1>{escape(name)}</h1><p class="verdict">{"".join(lines)}</p>'
+    return f'{BACK}<h1>{escape(name)}</h1><p class="verdict">{"".join(lines)}</p>'
 
 
 def rows_html(rows: Sequence[Row], chosen: str) -> str:

@@ -145,6 +145,8 @@ def test_from_a_row_to_everything_about_the_model(app: App, visit: Visit):
 def test_an_address_that_names_no_model(app: App, visit: Visit, name: str):
     page = visit(f"{app.url}/model?name={name}")
     expect(page.get_by_role("alert")).to_contain_text("names no model")
+    page.locator("#model").get_by_role("link", name="Leaderboard").click()
+    expect(page.get_by_role("heading", name="Leaderboard")).to_be_visible()
 
 
 def test_columns_pins_and_comparison_are_part_of_the_address(app: App, visit: Visit):
