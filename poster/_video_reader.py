@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import struct
 import sys
 
 import cv2
 import numpy as np
 
 from poster import _sandbox
-
-HEAD = struct.Struct("<dII")  # seconds, height, width; then height x width x 3 bytes RGB
+from poster.video import HEAD
 
 
 def main(opened: int, per_second: float, seconds: float, side: int, pixels: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 import sys
 import tempfile
@@ -12,13 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from poster._sandbox import clean_environment
-from poster._video_reader import HEAD
 from poster.errors import PhotoError
 
 MAX_BYTES = 8 * 2**20  # the file
 MAX_SECONDS = 15.0  # of the video; the rest is left out
 PER_SECOND = 3.0  # pictures looked at
 MAX_PIXELS = 1920 * 1920  # of a picture, from the header
+HEAD = struct.Struct("<dII")  # of a picture from the child: seconds, height, width; then height x width x 3 bytes RGB
 SIDE = 640  # pixels of the longer side of the pictures that come back
 WALL_SECONDS = 90.0  # for the decoding
 _MOST = int(MAX_SECONDS * PER_SECOND + 1) * (SIDE * SIDE * 3 + HEAD.size)  # bytes from the child
