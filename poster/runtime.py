@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -76,25 +77,40 @@ def _torch(model: nn.Module, name: str, dtype: str, device: str, batch: int) -> 
     place, precision = torch.device(device), getattr(torch, dtype, torch.float32)
     # On the CPU bf16 weights are much faster than autocast, which casts them anew in every call; both rounded alike.
     whole = name == "bf16" or (name == "cuda" and precision != torch.float32)
-    ready = rewritten(model, winograd=(name, dtype) == ("eager", "float32")).to(device=place, dtype=precision if whole else None)
+    fewer = (place.type, dtype) == ("cpu", "float32")
+    ready = rewritten(model, winograd=fewer).to(device=place, dtype=precision if whole else None)
+
+    low = not whole and precision != torch.float32
 
     def call(images: Tensor) -> tuple[Tensor, Tensor | None]:
-        before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
-        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = dtype == "tf32"  # cuDNN's own default is TF32
-        low = not whole and precision != torch.float32
-        try:
-            with torch.inference_mode(), torch.autocast(place.type, precision if low else None, enabled=low):
-                images = images.to(dtype=precision if whole else None, memory_format=torch.channels_last)
-                logits, embedding = both(ready, images)
-                return logits.float(), None if embedding is None else embedding.float()
-        finally:
-            torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+        with torch.inference_mode(), torch.autocast(place.type, precision if low else None, enabled=low):
+            images = images.to(dtype=precision if whole else None, memory_format=torch.channels_last)
+            logits, embedding = both(ready, images)
+            return logits.float(), None if embedding is None else embedding.float()
+
+    if place.type == "cpu":
+        return lambda images: _joined(in_shares(call, images))
+
+    def exact(images: Tensor) -> tuple[Tensor, Tensor | None]:
+        with _tf32(dtype == "tf32"):
+            return call(images)
 
     if name == "cuda" and batch:
         from poster.cuda_graph import Graphed
 
-        return Graphed(call, place, batch)
-    return call if place.type == "cuda" else lambda images: _joined(in_shares(call, images))
+        return Graphed(exact, place, batch)
+    return exact
+
+
+@contextmanager
+def _tf32(allowed: bool) -> Iterator[None]:
+    """Whether float32 on a GPU may be computed in TF32, which is cuDNN's own default; a setting of the whole process."""
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = allowed
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
 
 
 def _joined(parts: list[tuple[Tensor, Tensor | None]]) -> tuple[Tensor, Tensor | None]:

@@ -8,6 +8,7 @@ import poster
 from poster.poster_v2 import WindowCrossAttention
 from poster.rewrite import rewritten
 from poster.runtime import both
+from poster.winograd import WinogradConv
 
 
 def lively(name: str, **options: object) -> nn.Module:
@@ -37,6 +38,17 @@ def test_the_same_function(name):
         expected, found = both(model, images), both(rewritten(model), images)
     for reference, value in zip(expected, found, strict=True):
         torch.testing.assert_close(value, reference, rtol=1e-4, atol=1e-4 * float(reference.std()))
+
+
+def test_large_batches_take_the_fast_convolutions_and_say_the_same():
+    model = lively("adaface_ir18", num_classes=7)
+    fast, images = rewritten(model, winograd=True), torch.randn(16, 3, 112, 112)
+    with torch.inference_mode():
+        for reference, value in zip(both(model, images), both(fast, images), strict=True):
+            torch.testing.assert_close(value, reference, rtol=1e-4, atol=1e-4 * float(reference.std()))
+    wide = [module for module in fast.modules() if isinstance(module, WinogradConv)]
+    assert len(wide) == 8 and all(module.kernels is not None for module in wide)
+    assert not any(isinstance(module, WinogradConv) for module in rewritten(model).modules())
 
 
 def test_the_work_is_less():

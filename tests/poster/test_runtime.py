@@ -61,6 +61,21 @@ def test_made_once_and_anew_for_other_weights(images):
     torch.testing.assert_close(prepared(model)(images[:2])[0], before + 3)
 
 
+@pytest.mark.parametrize(("n", "threads", "at_once"), [(48, 2, 2), (48, 1, 1), (12, 2, 1)])
+def test_a_large_batch_is_computed_in_shares(model, images, monkeypatch, n, threads, at_once):
+    seen, before = [], torch.get_num_threads()
+    monkeypatch.setattr(runtime, "both", lambda ready, part: seen.append(len(part)) or both(ready, part))
+    torch.set_num_threads(threads)
+    try:
+        found, features = prepared(model)(images[:n])
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [n // at_once] * at_once
+    with torch.inference_mode():
+        for reference, value in zip(both(model, images[:n]), (found, features), strict=True):
+            torch.testing.assert_close(value, reference, rtol=0, atol=4e-4)
+
+
 def test_a_model_nobody_holds_is_let_go(images):
     model = poster.load_model(model_path("posterpp_nano"))
     prepared(model)
