@@ -13,7 +13,7 @@ from torch.nn import functional as F
 OUT, IN = 4, 6  # a tile's side after and before the convolution
 LEAST_CHANNELS = 128  # with fewer, cutting and joining the tiles costs what the multiplications save
 MOST_WORK = 0.35  # of the multiplications: where the last tiles stand out far over the picture, too many are left
-TILES = 64  # at a time: with fewer, reading the weights costs more than computing with them; with many more, the cache does not hold them
+TILES = 64  # at a time: with fewer, reading the larger kernels eats the gain; with many more, the cache does not hold them
 # Where the polynomials are multiplied, and at infinity. With the usual 0, 1, -1, 2, -2 the rounding errors are twice as large.
 POINTS = (0.0, 0.75, -0.75, 1.5, -1.5)
 
