@@ -64,6 +64,14 @@ def test_light_is_multiplied_and_cut_at_white_for_its_share_alone() -> None:
     torch.testing.assert_close(degrade(images, dataclasses.replace(plain, light=0.0)), images, rtol=0, atol=1e-6)
 
 
+def test_light_is_cut_before_a_picture_becomes_coarse() -> None:
+    torch.manual_seed(0)
+    stripes = torch.zeros(200, 1, 48, 48)
+    stripes[..., ::2] = 1
+    nothing = Augmentation(brightness=0, contrast=0, low_resolution=1, noise=0, erase=0, light=1)
+    assert degrade(stripes, nothing).mean(dim=(1, 2, 3)).max() < 0.51  # half of it white; uncut, 1.7 times the light would leave 0.85
+
+
 def test_no_strength_leaves_the_picture_alone() -> None:
     torch.manual_seed(0)
     nothing = dataclasses.replace(HOW, flip=0.0).scaled(0.0)
