@@ -20,6 +20,7 @@ from space.text import text
 
 NARROW = 640  # pixels, as in style.css
 MOST_COMPARED = 4
+CHOICE = "() => [window.innerWidth, JSON.parse(document.querySelector('#board .board').dataset.drawn)]"
 INTRO = """
 <h1>Leaderboard</h1>
 <ul class="legend"><li><i class="mark measured"></i><b>measured</b> computed here from the weights</li>
@@ -44,24 +45,25 @@ def build_board(demo: gr.Blocks, board: BoardCache) -> None:
     )
     figure = gr.Plot(show_label=False, elem_id="figure", container=False)
     nothing = gr.HTML("", apply_default_css=False, visible=False)
-    width = gr.Number(visible=False)
+    width, choice = gr.Number(visible=False), gr.JSON(visible=False)
     snippet(BOARD)
 
     def fill(width: float | None) -> tuple[Any, ...]:
         now = board()
         return board.json(), *parts(now, now.benchmarks[0], "interval", (), width)
 
-    def follow(width: float | None, event: gr.EventData) -> tuple[Any, ...]:
+    def follow(width: float | None, choice: Any) -> tuple[Any, ...]:
         """The figure chosen in the table; a word the board does not know changes nothing."""
-        now, asked = board(), event._data if isinstance(event._data, dict) else {}
+        now, asked = board(), choice if isinstance(choice, dict) else {}
         name, plot, compare = asked.get("name"), asked.get("plot"), asked.get("compare")
         if name not in now.benchmarks or plot not in ("interval", *AXES, *HAS) or not isinstance(compare, list):
             return gr.skip(), gr.skip()
         return parts(now, name, plot, [one for one in compare if isinstance(one, str)], width)
 
-    quiet = {"api_visibility": "private", "show_progress": "hidden", "js": "() => [window.innerWidth]"}
-    demo.load(fill, width, [table, figure, nothing], **quiet)
-    table.chosen(follow, width, [figure, nothing], trigger_mode="always_last", **quiet)  # the last of several quick choices is the one that counts
+    quiet = {"api_visibility": "private", "show_progress": "hidden"}
+    demo.load(fill, width, [table, figure, nothing], js="() => [window.innerWidth]", **quiet)
+    # Of several quick choices the last counts. It is read when a request leaves: one that had to wait is sent with the data of the event before it.
+    table.chosen(follow, [width, choice], [figure, nothing], trigger_mode="always_last", js=CHOICE, **quiet)
 
 
 def parts(board: Board, benchmark: str, plot: str, compare: Sequence[str], width: float | None) -> tuple[Any, Any]:

@@ -121,7 +121,8 @@ let followed = "";
 function follow() {
   if (drawn() === followed) return;
   followed = drawn();
-  trigger("chosen", JSON.parse(followed));
+  $(".board").dataset.drawn = followed; // what the server is asked for, see board_page.py
+  trigger("chosen");
 }
 
 function controls() {

@@ -124,6 +124,23 @@ def test_results_that_are_ticked_are_drawn_beside_each_other(app: App, visit: Vi
     expect(page.locator(".plot-note")).to_contain_text("ticked")
 
 
+def test_of_several_choices_made_while_an_answer_is_awaited_the_last_is_drawn(app: App, visit: Visit):
+    page = opened(visit, f"{app.url}/leaderboard?plot=reliability", width=1440)
+    expect(page.locator("#figure .gtitle")).to_contain_text("Reliability")
+    page.route("**/queue/join*", lambda route: (page.wait_for_timeout(500), route.continue_()))
+    buttons = page.locator(".plots")
+    with page.expect_request("**/queue/join*"):
+        buttons.get_by_role("button", name="Confusion", exact=True).click()
+    for name in ("Resolution", "Robustness"):
+        buttons.get_by_role("button", name=name, exact=True).click()
+    for box in page.locator("tbody tr.measured .pick input").all()[:2]:
+        box.check()
+    expect(page.locator("#figure .gtitle")).to_contain_text("Corruptions")
+    expect(page.locator("#figure .legendtext")).not_to_have_count(0)
+    page.wait_for_timeout(1500)
+    expect(page.locator("#figure .gtitle")).to_contain_text("Corruptions")
+
+
 def test_from_a_row_to_everything_about_the_model(app: App, visit: Visit):
     page = opened(visit, f"{app.url}/leaderboard?q=posterpp_nano", width=390, height=844, is_mobile=True, has_touch=True)
     page.locator("tbody a.to-model").first.click()
