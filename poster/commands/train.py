@@ -16,7 +16,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--backbone", type=Path, metavar="FILE", help="the official repositories' ir50.pth, for the full-size models; dlib's network for face_resnet"
     )
     parser.add_argument(
-        "--start", metavar="WEIGHTS", help="go on from a trained model of the same architecture, with its streams: a shipped model's name or a checkpoint"
+        "--start",
+        action="append",
+        default=[],
+        metavar="WEIGHTS",
+        help="go on from a trained model of the same architecture, with its streams: a shipped model's name or a file; of several the mean of their weights",
     )
     parser.add_argument(
         "--tutor", type=Path, action="append", default=[], metavar="FILE", help="a trained model whose answers are learned too; several: their mean"

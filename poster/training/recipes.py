@@ -106,7 +106,7 @@ RECIPES = _by_name(
     Recipe(
         "posterpp_nano_taught",
         "posterpp_nano",
-        "ours, shipped: posterpp_nano taken further (--start) under a tutor (--tutor)",
+        "ours: posterpp_nano taken further (--start) under a tutor (--tutor)",
         contract=NANO_CONTRACT.replace(source="trained on FERPlus by this project, under a tutor that began as dlib's face recognition network"),
         epochs=14,
         lr=5e-4,
@@ -117,6 +117,14 @@ RECIPES = _by_name(
         compile=True,
         rare_cost=0.002,
         tutor_share=0.5,
+    ),
+    Recipe(
+        "posterpp_nano_mean",
+        "posterpp_nano",
+        "ours: the mean of the weights of trained posterpp_nanos (--start, several) that went on from the same one",
+        contract=NANO_CONTRACT.replace(source="trained on FERPlus by this project, under a tutor that began as dlib's face recognition network"),
+        epochs=0,
+        rare_cost=0.002,
     ),
     _official("poster_small_raf_db", "poster_small", "raf-db", "raf-db", "POSTER, train.py", ("POSTER-s",), **_POSTER_VALUES),
     _official("poster_base_raf_db", "poster_base", "raf-db", "raf-db", "POSTER, train.py", ("POSTER-m",), **_POSTER_VALUES),

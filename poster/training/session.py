@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from poster.contract import ModelContract
 from poster.errors import InputError
 from poster.training import loop, rare
+from poster.training.ancestry import ANCESTRY, Ancestry
 from poster.training.curve import confusion_picture
 from poster.training.data import TrainingData, load
 from poster.training.live import Live, check
@@ -35,19 +36,21 @@ def train(
     resume: bool = False,
     teacher: Path | None = None,
     backbone: Path | None = None,
-    start: str | None = None,
+    start: Sequence[str] = (),
     live: bool = False,
     tutors: Sequence[Path] = (),
 ) -> dict[str, Any]:
     """Run ``recipe`` on the data in ``data_dir``; returns the file written and its validation scores.
 
-    ``out`` holds the recipe as run, the log, pictures of curve and confusion matrix, checkpoints, and ``model.safetensors`` with its contract.
-    start: a trained model to go on from, with both of its streams, instead of random weights, teacher and backbone. live: also curves to watch, in
-    ``out/live``. tutors: trained models whose answers have ``recipe.tutor_share`` in the targets. Raises InputError where data, teacher, start,
-    tutors or recipe do not fit, or ``out`` already holds a run that is not resumed.
+    ``out`` holds the recipe as run, what it was made from, the log, pictures of curve and confusion matrix, checkpoints, and ``model.safetensors``
+    with its contract. start: a trained model to go on from, with both of its streams, instead of random weights, teacher and backbone; of several the
+    mean of their weights. live: also curves to watch, in ``out/live``. tutors: trained models whose answers have ``recipe.tutor_share`` in the targets.
+    Raises InputError where data, teacher, start, tutors or recipe do not fit, or ``out`` already holds a run that is not resumed.
     """
-    if start is not None and (teacher or backbone):
-        raise InputError(f"--start takes both streams from {start}; leave --teacher and --backbone out, or start anew without --start")
+    if start and (teacher or backbone):
+        raise InputError(f"--start takes both streams from {', '.join(start)}; leave --teacher and --backbone out, or start anew without --start")
+    if not recipe.epochs and not start:
+        raise InputError(f"{recipe.name} with epochs=0 trains nothing: give the trained models whose weights to average with --start, or epochs of at least 1")
     if (out / loop.LAST).is_file() and not resume:
         raise InputError(f"{out} already holds a run; go on with --resume, or give another --out")
     if not 0 <= recipe.tutor_share <= 1:
@@ -72,17 +75,22 @@ def train(
         model = network(recipe)
         model.load_state_dict(torch.load(begun, map_location="cpu", weights_only=True))
     else:
-        model = build(recipe, data.images[data.train[: recipe.landmark_pictures]], teacher, backbone) if start is None else trained(recipe, start)
+        model = trained(recipe, start) if start else build(recipe, data.images[data.train[: recipe.landmark_pictures]], teacher, backbone)
         torch.save(model.state_dict(), begun)
-    with Live(out / "live") if live else nullcontext() as curves:
-        model.load_state_dict(loop.train(model, contract, data, recipe, out, resume, curves, tutor))
+        Ancestry.of(start, tutors, teacher, backbone).write(out / ANCESTRY)
+    if recipe.epochs:
+        with Live(out / "live") if live else nullcontext() as curves:
+            model.load_state_dict(loop.train(model, contract, data, recipe, out, resume, curves, tutor))
     model = model.cpu()
     if recipe.rare_cost:
         votes = data.votes[data.train]
         found = rare.choose(predict(model, data.images[data.validation], contract), data.labels[data.validation], votes, recipe.rare_cost)
         rare.favour(model, votes, found["strength"])
         (out / RARE).write_text(json.dumps(found, indent=1) + "\n")
-    return export(model, contract, data, out / "model.safetensors")
+    result = export(model, contract, data, out / "model.safetensors")
+    if (out / ANCESTRY).is_file():
+        Ancestry.read(out / ANCESTRY).made(out / "model.safetensors").write(out / ANCESTRY)
+    return result
 
 
 def export(model: torch.nn.Module, contract: ModelContract, data: TrainingData, path: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -69,15 +70,24 @@ def build(recipe: Recipe, images: np.ndarray, teacher: Path | None, backbone: Pa
     return model
 
 
-def trained(recipe: Recipe, start: str) -> nn.Module:
-    """A shipped model's name or a checkpoint, as the recipe's model. Raises InputError where architecture, labels or head differ."""
+def trained(recipe: Recipe, starts: Sequence[str]) -> nn.Module:
+    """Shipped models' names or checkpoints, as the recipe's model; of several the mean of their weights.
+
+    A mean is as good as its models, and often better, where they went on from the same weights (model soups, Wortsman et al. 2022).
+    Raises InputError where architecture, labels or head differ.
+    """
+    states = [_state(recipe, start) for start in starts]
+    model = network(recipe)
+    model.load_state_dict({key: torch.stack([state[key].float() for state in states]).mean(dim=0).to(value.dtype) for key, value in states[0].items()})
+    return model
+
+
+def _state(recipe: Recipe, start: str) -> dict[str, Tensor]:
     given, contract = open_trained(model_path(start))
     wanted, found = ((c.architecture, c.labels, head) for c, head in ((recipe.contract, recipe.head.kind), (contract, contract.head)))
     if wanted != found:
         raise InputError(f"{start} cannot start {recipe.name}: it is {_words(*found)}; the recipe needs {_words(*wanted)}")
-    model = network(recipe)
-    model.load_state_dict(given.state_dict())
-    return model
+    return given.state_dict()
 
 
 def landmarks_as_taught(recipe: Recipe, taught: bool) -> Recipe:

@@ -17,6 +17,7 @@ import poster
 from poster.errors import InputError
 from poster.shipped import SHIPPED, model_path
 from poster.training import loop, session
+from poster.training.ancestry import Ancestry, digest
 from poster.training.data import TrainingData
 from poster.training.dlib_file import read_tensors
 from poster.training.face_resnet import FaceResNet
@@ -149,31 +150,34 @@ def test_from_dlibs_file_to_a_taught_student(
 ) -> None:
     monkeypatch.setattr(session, "load", lambda recipe, folder: data)
     tutor = train(FACES, tmp_path, tmp_path / "tutor", backbone=dlib_file[0])
-    student = train(TAUGHT, tmp_path, tmp_path / "student", start=SHIPPED, tutors=[Path(tutor["file"])])
+    student = train(TAUGHT, tmp_path, tmp_path / "student", start=[SHIPPED], tutors=[Path(tutor["file"])])
     assert poster.load_model(Path(student["file"])).contract.source == TAUGHT.contract.source
     assert load_tutor([Path(tutor["file"])], NANO_CONTRACT, bf16=False).models[0].head.out_features == 8
-    further = train(FACES.override(["lr=0", "ema=0"]), tmp_path, tmp_path / "further", start=str(tutor["file"]))
+    first, second = (Ancestry.read(tmp_path / name / "ancestry.json") for name in ("tutor", "student"))
+    assert first.backbone == digest(dlib_file[0]) and first.weights == digest(Path(tutor["file"])) and not first.start
+    assert (second.start, second.tutor, second.backbone) == ((digest(model_path(SHIPPED)),), (first.weights,), "")
+    further = train(FACES.override(["lr=0", "ema=0"]), tmp_path, tmp_path / "further", start=[str(tutor["file"])])
     before, after = (load_file(Path(run["file"])) for run in (tutor, further))
     assert all(torch.equal(value, after[name]) for name, value in before.items() if "running" not in name and "num_batches" not in name)
     with pytest.raises(InputError, match="cannot start posterpp_nano_taught: it is face_resnet with a linear head"):
-        train(TAUGHT, tmp_path, tmp_path / "other", start=str(tutor["file"]), tutors=[Path(tutor["file"])])
+        train(TAUGHT, tmp_path, tmp_path / "other", start=[str(tutor["file"])], tutors=[Path(tutor["file"])])
 
 
 @pytest.mark.parametrize(("share", "tutors"), [("0.5", []), ("0", [Path("tutor.safetensors")])])
 def test_a_share_without_a_tutor_or_a_tutor_without_a_share_is_refused(share: str, tutors: list[Path], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="give --tutor FILE with a share above 0, or neither"):
-        train(TAUGHT.override([f"tutor_share={share}"]), tmp_path / "no-data", tmp_path / "out", start=SHIPPED, tutors=tutors)
+        train(TAUGHT.override([f"tutor_share={share}"]), tmp_path / "no-data", tmp_path / "out", start=[SHIPPED], tutors=tutors)
     assert not (tmp_path / "out").exists()
 
 
 def test_a_share_above_one_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="tutor_share=1.5 is not a share; give a number from 0 to 1"):
-        train(TAUGHT.override(["tutor_share=1.5"]), tmp_path / "no-data", tmp_path / "out", start=SHIPPED, tutors=[model_path(SHIPPED)])
+        train(TAUGHT.override(["tutor_share=1.5"]), tmp_path / "no-data", tmp_path / "out", start=[SHIPPED], tutors=[model_path(SHIPPED)])
 
 
 def test_a_tutor_that_is_not_there_is_named_before_anything_is_read_or_written(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"the tutor .*gone.safetensors: there is no such file"):
-        train(TAUGHT, tmp_path / "no-data", tmp_path / "out", start=SHIPPED, tutors=[tmp_path / "gone.safetensors"])
+        train(TAUGHT, tmp_path / "no-data", tmp_path / "out", start=[SHIPPED], tutors=[tmp_path / "gone.safetensors"])
     assert not (tmp_path / "out").exists()
 
 
