@@ -46,8 +46,8 @@ class Ancestry:
         """Raises InputError where the file is not what :meth:`write` makes."""
         try:
             found = json.loads(path.read_text())
-            lists = {name: tuple(map(str, found[name])) for name in ("start", "tutor")}
-            return cls(**lists, **{name: str(found[name]) for name in ("teacher", "backbone", "weights")})
+            start, tutor = (tuple(map(str, found[name])) for name in ("start", "tutor"))
+            return cls(start, tutor, str(found["teacher"]), str(found["backbone"]), str(found["weights"]))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path} does not say what the run was made from; run it again in another --out") from error
 

@@ -1,0 +1,70 @@
+"""The runs behind a checkpoint are told, and can be repeated, from what each of them left."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from eval.lineage import Stage, commands, read_stages, runs
+from poster.training.ancestry import Ancestry
+from poster.training.recipes import RECIPES
+
+LOG = [{"epoch": "1", "accuracy": "0.5", "loss": "1", "seconds": "1800"}, {"epoch": "2", "accuracy": "0.8125", "loss": "0.25", "seconds": "1800"}]
+STAGES = [
+    Stage({"name": "first"}, Ancestry(teacher="t", weights="a"), LOG),
+    Stage({"name": "faces"}, Ancestry(backbone="dlib", weights="b"), LOG[:1]),
+    Stage({"name": "taught", "tutor_share": 0.75}, Ancestry(("a",), ("b",), weights="c"), LOG),
+    Stage({"name": "taught", "tutor_share": 0.5}, Ancestry(("a",), ("b", "a"), weights="d"), LOG),
+    Stage({"name": "mean"}, Ancestry(("a", "c", "d"), weights="e"), []),
+]
+
+
+def test_each_run_says_what_it_began_with_and_what_came_of_it() -> None:
+    assert runs(STAGES).splitlines() == [
+        "1. first, from scratch: 2 epochs in 1.0 hours, best epoch 2 (PublicTest accuracy 81.25 %).",
+        "2. faces, a tutor, from dlib's face recognition network (public domain; nothing of it is here): 1 epochs in 0.5 hours, best epoch 1 "
+        "(PublicTest accuracy 50.00 %).",
+        "3. taught, from run 1, under run 2, whose answers had 75 % of the targets: 2 epochs in 1.0 hours, best epoch 2 (PublicTest accuracy 81.25 %).",
+        "4. taught, from run 1, under runs 2 and 1, whose answers had 50 % of the targets: 2 epochs in 1.0 hours, best epoch 2 (PublicTest accuracy 81.25 %).",
+        "5. mean, from the mean of the weights of runs 1, 3 and 4: no epoch.",
+    ]
+
+
+def test_each_run_is_repeated_by_one_command_from_the_files_of_those_before() -> None:
+    lines = [line.strip() for line in commands(STAGES).splitlines() if line.startswith("    ")]
+    model = "runs/{}/model.safetensors".format
+    assert lines == [
+        "python -m poster train first --teacher FILE --data DIR --out runs/1",
+        "python -m poster train faces --backbone FACES --data DIR --out runs/2",
+        f"python -m poster train taught --start {model(1)} --tutor {model(2)} --data DIR --out runs/3",
+        f"python -m poster train taught --start {model(1)} --tutor {model(2)} --tutor {model(1)} --data DIR --out runs/4",
+        f"python -m poster train mean --start {model(1)} --start {model(3)} --start {model(4)} --data DIR --out runs/5",
+        f"python -m eval score {model(5)} --benchmark ferplus --data DIR",
+    ]
+    assert "face_recognition_models in `FACES`" in commands(STAGES) and "FACES" not in commands(STAGES[:1])
+
+
+@pytest.mark.parametrize("made_from", [Ancestry(("other",), weights="c"), Ancestry(("a",), ("c",), weights="c")])
+def test_a_run_made_from_what_no_run_before_it_made_is_refused(made_from: Ancestry) -> None:
+    with pytest.raises(ValueError, match="run 2 was made from weights that no run before it made: (other|c)"):
+        runs([STAGES[0], Stage({"name": "r", "tutor_share": 0.5}, made_from, LOG)])
+
+
+def test_what_a_run_changed_in_its_recipe_and_how_it_favoured_rare_classes_is_told() -> None:
+    tried = [{"strength": 0.0, "accuracy": 0.875, "mean_class_accuracy": 0.5}, {"strength": 0.1, "accuracy": 0.8745, "mean_class_accuracy": 0.625}]
+    usual = RECIPES["posterpp_nano_longer"]
+    values = {"name": usual.name, "epochs": usual.epochs, "lr": 5e-4, "gone": 1, "seed": usual.seed + 1, "augmentation": {"noise": 0.1, "light": 0.25}}
+    stage = Stage(values, Ancestry(weights="a"), LOG, {"strength": 0.1, "cost": 0.002, "tried": tried})
+    assert f"--out runs/1 --set lr=0.0005 --set seed={usual.seed + 1} --set augmentation.light=0.25\n" in commands([stage])
+    assert "rare classes favoured with strength 0.1, the strongest that costs at most 0.2 % on PublicTest" in runs([stage])
+    assert "accuracy from 87.50 % to 87.45 %, mean class accuracy from 50.00 % to 62.50 %" in runs([stage])
+
+
+def test_stages_are_read_in_their_order_and_a_mean_has_no_log(tmp_path: Path) -> None:
+    for ending, stage in zip(("", "-2"), (STAGES[0], STAGES[4]), strict=True):
+        (tmp_path / f"recipe{ending}.json").write_text(json.dumps(stage.recipe))
+        stage.made_from.write(tmp_path / f"ancestry{ending}.json")
+    (tmp_path / "log.csv").write_text("epoch,accuracy,loss,seconds\n1,0.5,1,1800\n2,0.8125,0.25,1800\n")
+    assert read_stages(tmp_path) == [STAGES[0], STAGES[4]]
