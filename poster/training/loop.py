@@ -32,7 +32,7 @@ from poster.training.recipe import Augmentation, Recipe
 from poster.training.schedule import build_optimizer, learning_rate
 from poster.training.targets import TARGETS, loss, mix, targets
 from poster.training.tutor import Tutor
-from poster.training.validate import predict, scores
+from poster.training.validate import fit_temperature, predict, scores
 
 log = logging.getLogger(__name__)
 LAST, BEST, LOG, CURVE = "last.pt", "best.pt", "log.csv", "curve.svg"
@@ -51,7 +51,8 @@ def train(
     """Train ``model`` and return the weights (averaged, if the recipe averages) of the epoch with the lowest cross-entropy on the validation split.
 
     tutor: its answers to each batch have ``recipe.tutor_share`` in the targets.
-    The cross-entropy chooses because it is steadier: a few thousand pictures leave the accuracy uncertain by more than epochs differ.
+    The cross-entropy chooses because it is steadier: a few thousand pictures leave the accuracy uncertain by more than epochs differ. It is taken at the
+    temperature that suits the epoch best: the finished model gets one too, and targets that are softer or harder than the labels would decide otherwise.
     Runs on what ``accelerate`` finds: a CPU, a GPU, or several under ``accelerate launch``. A crash loses at most one epoch: ``out/last.pt``
     is replaced atomically after each, and every epoch draws its random numbers from (seed, epoch), so a resumed run repeats the uninterrupted one.
     """
@@ -85,8 +86,8 @@ def train(
             break
         began = time.perf_counter()
         row = _epoch(epoch, accelerator, stepped, learner, average, optimizer, contract, data, recipe, live, tutor)
-        logits = predict(finished, data.images[data.validation], contract)
-        row |= scores(logits, data.labels[data.validation])
+        logits, labels = predict(finished, data.images[data.validation], contract), data.labels[data.validation]
+        row |= scores(logits / fit_temperature(logits, labels), labels)
         row["seconds"] = time.perf_counter() - began
         better = row["loss"] < best
         best, best_epoch = (row["loss"], epoch + 1) if better else (best, best_epoch)

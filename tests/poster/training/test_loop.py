@@ -72,8 +72,26 @@ def test_it_learns_and_keeps_the_best_epoch(data: TrainingData, tmp_path: Path) 
     assert float(rows[-1]["train_loss"]) < 0.8 * float(rows[0]["train_loss"])
     model = tiny()
     model.load_state_dict(best)
-    logits = predict(model, data.images[data.validation], NANO_CONTRACT)
-    assert scores(logits, data.labels[data.validation])["loss"] == pytest.approx(min(float(row["loss"]) for row in rows), rel=1e-4)
+    logits, labels = predict(model, data.images[data.validation], NANO_CONTRACT), data.labels[data.validation]
+    assert scores(logits / fit_temperature(logits, labels), labels)["loss"] == pytest.approx(min(float(row["loss"]) for row in rows), rel=1e-4)
+
+
+def test_an_epoch_that_only_lacks_confidence_is_not_a_worse_one(data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first epoch errs once and is unsure, the second errs four times and is as sure as it should be; temperatures put the first right."""
+    labels = data.labels[data.validation]
+    answers = []
+    for errors, certainty in ((1, 0.5), (4, 4.0)):
+        said = labels.copy()
+        said[:errors] = (said[:errors] + 1) % 8
+        answers.append(torch.from_numpy(certainty * np.eye(8, dtype=np.float32)[said]))
+    assert scores(answers[0], labels)["loss"] > scores(answers[1], labels)["loss"]
+    given = iter(answers)
+    saved: list[int] = []
+    monkeypatch.setattr(loop, "predict", lambda *_: next(given))
+    save = loop.save
+    monkeypatch.setattr(loop, "save", lambda path, state: (saved.append(state["best_epoch"]) if path.name == loop.LAST else None, save(path, state)))
+    run(data, tmp_path, 2)
+    assert saved == [1, 1]
 
 
 def test_the_landmark_stream_stays_as_it_was_taught(data: TrainingData, tmp_path: Path) -> None:
@@ -92,6 +110,12 @@ def test_temperature_is_the_one_scipy_finds() -> None:
 
     expected = minimize_scalar(loss, bounds=(0.1, 20), method="bounded", options={"xatol": 1e-8}).x
     assert fit_temperature(torch.from_numpy(logits).float(), labels) == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_split_with_no_error_or_nothing_but_errors_has_a_temperature_within_bounds(sign: int) -> None:
+    found = fit_temperature(sign * torch.eye(8) / 10, np.arange(8))
+    assert found == pytest.approx(np.exp(-3 * sign), rel=0.01)
 
 
 def test_the_schedule_warms_up_to_its_peak_and_falls_to_a_hundredth() -> None:
