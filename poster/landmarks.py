@@ -17,6 +17,7 @@ from poster.contract import ModelContract
 from poster.face import Face, crop_face
 from poster.preprocess import to_input
 from poster.rewrite import rewritten
+from poster.shares import awake
 
 WEIGHTS = Path(__file__).parent / "weights" / "landmarks" / "mobilefacenet.safetensors"
 SCALE_KEY = "scale"  # in the file's metadata: how narrow the network is, as a fraction of POSTER's
@@ -45,7 +46,9 @@ def points_of(network: MobileFaceNet, contract: ModelContract, some: Sequence[tu
     """:func:`every_face_points` by a network of choice, one face or more."""
     # A whole picture is taken as it is; a found face gets the margin the network learned with.
     crops = [crop_face(rgb, face, 0.0 if face.detector == "none" else contract.crop, contract.input_size) for rgb, face in some]
-    found = network.landmarks(to_input(np.stack([crop for crop, _ in crops]), contract)).double().numpy()
+    images = to_input(np.stack([crop for crop, _ in crops]), contract)
+    with awake(images):
+        found = network.landmarks(images).double().numpy()
     return tuple(where.to_photo(points * where.size) for points, (_, where) in zip(found, crops, strict=True))
 
 

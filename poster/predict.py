@@ -18,6 +18,7 @@ from poster.landmarks import every_face_points
 from poster.preprocess import to_input
 from poster.quality import norm_quality, problems, quality
 from poster.runtime import RUNTIMES, Run, prepared
+from poster.shares import awake
 
 AT_ONCE = 16  # faces at the model at once; bounds the memory of a heatmap's gradients
 
@@ -107,7 +108,8 @@ def _predict_faces(
         probabilities = (logits.double() / contract.temperature).softmax(dim=1).numpy()
         by_norm = None if embedding is None else norm_quality(model, embedding)
     chosen = probabilities.argmax(axis=1) if explain is None else np.full(len(some), contract.labels.index(explain))
-    maps = {source: heatmap(model, images.clone(), torch.from_numpy(chosen), source, level).numpy() for source in heatmaps}
+    with awake(images):
+        maps = {source: heatmap(model, images.clone(), torch.from_numpy(chosen), source, level).numpy() for source in heatmaps}
     predictions = []
     for index, ((_, face), (crop, where)) in enumerate(zip(some, crops, strict=True)):
         side = float(np.hypot(*where.affine[:, 0])) * where.size

@@ -1,11 +1,13 @@
-"""A batch in equal shares, each on a thread of its own: nobody waits for the slowest of an operation, and one copies while another multiplies."""
+"""How many threads compute a batch. A large one goes in equal shares, each on a thread of its own: nobody waits for the slowest of an operation, and
+one copies while another multiplies. A few small pictures stay on one thread."""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -13,6 +15,7 @@ from torch import Tensor
 
 Result = TypeVar("Result")
 LEAST = 8  # pictures a share: with four, posterpp_nano was slower than without
+SMALL = 64  # pixels a side; an operation on a few of these is over before a second thread, which sleeps while it waits, is awake
 _crews: dict[tuple[int, int, int], ThreadPoolExecutor] = {}
 _hiring = threading.Lock()
 
@@ -25,8 +28,23 @@ def in_shares(call: Callable[[Tensor], Result], images: Tensor) -> list[Result]:
     threads = torch.get_num_threads()
     shares = min(threads, len(images) // LEAST)
     if shares < 2:
-        return [call(images)]
+        with awake(images):
+            return [call(images)]
     return list(_crew(shares, threads // shares).map(call, images.tensor_split(shares)))
+
+
+@contextmanager
+def awake(images: Tensor) -> Iterator[None]:
+    """Torch's threads for images (N, 3, S, S): this one alone where they are small, else the usual ones."""
+    usual = torch.get_num_threads()
+    alone = usual > 1 and images.shape[-1] <= SMALL
+    if alone:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        if alone:
+            torch.set_num_threads(usual)
 
 
 def _crew(workers: int, threads: int) -> ThreadPoolExecutor:
