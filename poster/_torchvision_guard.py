@@ -1,4 +1,4 @@
-"""Lets torchvision (and so timm) import where a CPU torch meets the CUDA torchvision wheel."""
+"""Lets torchvision (and so timm) import where a CPU torch meets the CUDA torchvision wheel, and both without torch's compiler."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 
+from poster._late_compiler import late_compiler
+
 # The operators torchvision registers Python code for without asking whether its compiled library came up.
 _OPERATORS = ("nms", "qnms")
 _kept: list[object] = []  # dropping a torch.library.Library undoes its definitions
 
 
 class _Finder(MetaPathFinder):
-    """Finds torchvision where Python would, and has :func:`declare_missing_operators` run before its first line."""
+    """Finds torchvision and timm where Python would, and has them run as this file wants it."""
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        if name != "torchvision":
+        if name not in ("timm", "torchvision"):
             return None
         spec = PathFinder.find_spec(name, path, target)
         if spec is not None and isinstance(spec.loader, SourceFileLoader):
@@ -28,12 +30,14 @@ class _Finder(MetaPathFinder):
 
 class _Loader(SourceFileLoader):
     def exec_module(self, module: ModuleType) -> None:
-        declare_missing_operators(Path(self.path).parent)
-        super().exec_module(module)
+        if module.__name__ == "torchvision":
+            declare_missing_operators(Path(self.path).parent)
+        with late_compiler():
+            super().exec_module(module)
 
 
 def install() -> None:
-    """Guard the first import of torchvision, whoever makes it. Imports nothing now; calling it twice is harmless."""
+    """Guard the first import of torchvision and timm, whoever makes it. Imports nothing now; calling it twice is harmless."""
     if "torchvision" not in sys.modules and not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
 
