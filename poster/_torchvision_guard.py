@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import ModuleType
 
+from poster._import_hook import around_import
 from poster._late_compiler import late_compiler
 
 # The operators torchvision registers Python code for without asking whether its compiled library came up.
@@ -16,30 +15,20 @@ _OPERATORS = ("nms", "qnms")
 _kept: list[object] = []  # dropping a torch.library.Library undoes its definitions
 
 
-class _Finder(MetaPathFinder):
-    """Finds torchvision and timm where Python would, and has them run as this file wants it."""
-
-    def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        if name not in ("timm", "torchvision"):
-            return None
-        spec = PathFinder.find_spec(name, path, target)
-        if spec is not None and isinstance(spec.loader, SourceFileLoader):
-            spec.loader = _Loader(spec.loader.name, spec.loader.path)
-        return spec
-
-
-class _Loader(SourceFileLoader):
-    def exec_module(self, module: ModuleType) -> None:
-        if module.__name__ == "torchvision":
-            declare_missing_operators(Path(self.path).parent)
-        with late_compiler():
-            super().exec_module(module)
-
-
 def install() -> None:
-    """Guard the first import of torchvision and timm, whoever makes it. Imports nothing now; calling it twice is harmless."""
-    if "torchvision" not in sys.modules and not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Finder())
+    """Guard the first import of torchvision and timm, whoever makes it."""
+    around_import({"torchvision": _with_operators, "timm": _as_it_is})
+
+
+@contextmanager
+def _with_operators(module: ModuleType) -> Iterator[None]:
+    declare_missing_operators(Path(str(module.__file__)).parent)
+    with late_compiler():
+        yield
+
+
+def _as_it_is(_module: ModuleType) -> AbstractContextManager[None]:
+    return late_compiler()
 
 
 def declare_missing_operators(torchvision_folder: Path) -> None:
