@@ -106,7 +106,7 @@ RECIPES = _by_name(
     Recipe(
         "posterpp_nano_taught",
         "posterpp_nano",
-        "ours: posterpp_nano taken further (--start) under a tutor (--tutor)",
+        "ours, shipped: posterpp_nano taken further (--start) under a tutor (--tutor)",
         contract=NANO_CONTRACT.replace(source="trained on FERPlus by this project, under a tutor that began as dlib's face recognition network"),
         epochs=14,
         lr=5e-4,
