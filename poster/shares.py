@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 Result = TypeVar("Result")
-LEAST = 8  # pictures a share: with four, posterpp_nano was slower than without
 SMALL = 64  # pixels a side; an operation on a few of these is over before a second thread, which sleeps while it waits, is awake
+LEAST = 8  # small pictures a share: with four, posterpp_nano was slower than without; larger ones are worth a share each
 _crews: dict[tuple[int, int, int], ThreadPoolExecutor] = {}
 _hiring = threading.Lock()
 
@@ -26,7 +26,9 @@ def in_shares(call: Callable[[Tensor], Result], images: Tensor) -> list[Result]:
     Every share has its part of torch's threads. What ``call`` sets for its own thread only, such as inference mode, it must set itself.
     """
     threads = torch.get_num_threads()
-    shares = min(threads, len(images) // LEAST)
+    most = len(images) // LEAST if images.shape[-1] <= SMALL else len(images)
+    # Below the number of threads a power of two: every number of shares keeps a crew of its own.
+    shares = threads if most >= threads else 1 << max(most.bit_length() - 1, 0)
     if shares < 2:
         with awake(images):
             return [call(images)]

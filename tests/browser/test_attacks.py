@@ -52,10 +52,10 @@ def endpoint(app: App, label: str, event: str) -> int:
     return next(one["id"] for one in config["dependencies"] if any(target[0] in ids and target[1] == event for target in one["targets"]))
 
 
-def call(app: App, number: int, data: list[Any], event: Any = None) -> dict[str, Any]:
+def call(app: App, number: int, data: list[Any]) -> dict[str, Any]:
     """Call a handler as the page does, its answer as the page gets it."""
     session = secrets.token_hex(5)
-    status, text = fetch(f"{app.url}/gradio_api/queue/join", {"data": data, "fn_index": number, "session_hash": session, "event_data": event})
+    status, text = fetch(f"{app.url}/gradio_api/queue/join", {"data": data, "fn_index": number, "session_hash": session})
     if status != 200:
         return {"success": False, "status": status, "output": text}
     with urllib.request.urlopen(f"{app.url}/gradio_api/queue/data?session_hash={session}", timeout=180) as stream:
@@ -114,7 +114,7 @@ def test_a_direct_call_for_a_figure_gets_a_figure_or_nothing(app: App, asked: An
     """The handler that draws looks each word up; what it does not know changes nothing and reaches no file."""
     config = json.loads(fetch(f"{app.url}/config")[1])
     number = next(one["id"] for one in config["dependencies"] if any(target[1] == "chosen" for target in one["targets"]))
-    said = call(app, number, [1440], asked)
+    said = call(app, number, [1440, asked])
     text = json.dumps(said)
     assert said["success"] and "root:" not in text and "<script>" not in text and "Traceback" not in text
 

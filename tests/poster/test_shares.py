@@ -17,25 +17,29 @@ def four_threads():
     torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize(("n", "sizes"), [(0, [0]), (1, [1]), (15, [15]), (16, [8, 8]), (25, [9, 8, 8]), (32, [8] * 4), (101, [26, 25, 25, 25])])
-def test_every_picture_once_in_order_by_threads_that_share_what_there_is(four_threads, n, sizes):
-    images = torch.arange(n * 65.0).view(n, 65)
+SMALL = [(0, [0]), (1, [1]), (15, [15]), (16, [8, 8]), (25, [13, 12]), (32, [8] * 4), (101, [26, 25, 25, 25])]
+LARGE = [(0, [0]), (1, [1]), (2, [1, 1]), (3, [2, 1]), (4, [1] * 4), (15, [4, 4, 4, 3])]
+
+
+@pytest.mark.parametrize(("side", "n", "sizes"), [(48, *one) for one in SMALL] + [(65, *one) for one in LARGE])
+def test_every_picture_once_in_order_by_threads_that_share_what_there_is(four_threads, side, n, sizes):
+    images = torch.arange(float(n * side)).view(n, side)
     found = in_shares(lambda part: (part * 2, torch.get_num_threads(), threading.get_ident()), images)
     assert [len(part) for part, _, _ in found] == sizes
     assert torch.equal(torch.cat([part for part, _, _ in found]), images * 2)
-    assert all(threads == 4 // len(sizes) for _, threads, _ in found)
+    alone = side == 48 and len(sizes) == 1
+    assert all(threads == (1 if alone else 4 // len(sizes)) for _, threads, _ in found)
     here = threading.get_ident()
     assert all((who == here) == (len(sizes) == 1) for *_, who in found)
 
 
 @pytest.mark.parametrize(("side", "threads"), [(48, 1), (64, 1), (65, 4), (224, 4)])
-def test_a_few_small_pictures_stay_on_one_thread(four_threads, side, threads):
-    images = torch.zeros(15, 3, side, side)
+def test_small_pictures_too_few_to_share_stay_on_one_thread(four_threads, side, threads):
+    images = torch.zeros(1, 3, side, side)
     assert in_shares(lambda part: torch.get_num_threads(), images) == [threads]
     with awake(images):
         assert torch.get_num_threads() == threads
     assert torch.get_num_threads() == 4
-    assert in_shares(lambda part: len(part), torch.zeros(32, 3, side, side)) == [8] * 4
 
 
 def test_the_usual_number_of_threads_comes_back_after_an_error(four_threads):
