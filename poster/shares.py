@@ -15,7 +15,7 @@ from torch import Tensor
 
 Result = TypeVar("Result")
 SMALL = 64  # pixels a side; an operation on a few of these is over before a second thread, which sleeps while it waits, is awake
-LEAST = 8  # small pictures a share: with four, posterpp_nano was slower than without; larger ones are worth a share each
+LEAST = 8  # pictures a share: with four, posterpp_nano was slower than without; fewer large ones than two shares need are halved all the same
 _crews: dict[tuple[int, int, int], ThreadPoolExecutor] = {}
 _hiring = threading.Lock()
 
@@ -26,9 +26,8 @@ def in_shares(call: Callable[[Tensor], Result], images: Tensor) -> list[Result]:
     Every share has its part of torch's threads. What ``call`` sets for its own thread only, such as inference mode, it must set itself.
     """
     threads = torch.get_num_threads()
-    most = len(images) // LEAST if images.shape[-1] <= SMALL else len(images)
-    # Below the number of threads a power of two: every number of shares keeps a crew of its own.
-    shares = threads if most >= threads else 1 << max(most.bit_length() - 1, 0)
+    halves = 0 if images.shape[-1] <= SMALL else min(len(images), 2)
+    shares = min(threads, max(len(images) // LEAST, halves))
     if shares < 2:
         with awake(images):
             return [call(images)]

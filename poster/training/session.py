@@ -76,8 +76,8 @@ def train(
         model.load_state_dict(torch.load(begun, map_location="cpu", weights_only=True))
     else:
         model = trained(recipe, start) if start else build(recipe, data.images[data.train[: recipe.landmark_pictures]], teacher, backbone)
-        torch.save(model.state_dict(), begun)
         Ancestry.of(start, tutors, teacher, backbone).write(out / ANCESTRY)
+        torch.save(model.state_dict(), begun)
     if recipe.epochs:
         with Live(out / "live") if live else nullcontext() as curves:
             model.load_state_dict(loop.train(model, contract, data, recipe, out, resume, curves, tutor))

@@ -73,7 +73,7 @@ def build(recipe: Recipe, images: np.ndarray, teacher: Path | None, backbone: Pa
 def trained(recipe: Recipe, starts: Sequence[str]) -> nn.Module:
     """Shipped models' names or checkpoints, as the recipe's model; of several the mean of their weights.
 
-    A mean is as good as its models, and often better, where they went on from the same weights (model soups, Wortsman et al. 2022).
+    A mean means something only of models that went on from the same weights; then it is often better than each (model soups, Wortsman et al. 2022).
     Raises InputError where architecture, labels or head differ.
     """
     states = [_state(recipe, start) for start in starts]
