@@ -49,6 +49,20 @@ def test_probabilities_are_the_softmax_of_the_scaled_logits(model: torch.nn.Modu
     assert prediction.labels == ORDERS["ferplus"]
 
 
+def test_network_heatmap_and_landmarks_of_a_small_face_stay_on_one_thread(model: torch.nn.Module) -> None:
+    seen: list[int] = []
+    watching = torch.nn.modules.module.register_module_forward_pre_hook(lambda *_: seen.append(torch.get_num_threads()))
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        predict(model, astronaut(), (Face((170.0, 70.0, 280.0, 190.0)),), ("integrated",), points=True)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+        watching.remove()
+    assert set(seen) == {1}
+
+
 def test_a_mark_on_the_crop_lands_where_the_crop_lies() -> None:
     face = Face((300.0, 100.0, 400.0, 220.0))
     photo = np.zeros((400, 600, 3), np.uint8)
