@@ -20,11 +20,12 @@ from eval.pairs import read_pairs
 from eval.predictions import Predictions
 from eval.probability import softmax
 from eval.result import Result, save
-from eval.run import Progress, decode_images, file_sha256, named
+from eval.run import Progress, decode_images, named
 from eval.scores import ScoreSheet, score
 from eval.verification import Verification, fuse, verify
 from poster.contract import ModelContract
 from poster.data.cache import decode
+from poster.digest import file_sha256
 
 
 def verify_file(model: torch.nn.Module, contract: ModelContract, path: Path, compute: Compute, progress: Progress | None = None) -> Verification:

@@ -32,6 +32,7 @@ from poster.contract import ModelContract
 from poster.data.cache import UnreadableError, decoded
 from poster.data.images import ImageSet
 from poster.data.memo import inventory
+from poster.digest import file_sha256
 
 Progress = Callable[[str, int, int], None]  # what is going on, images done, images in all
 Inference = Callable[..., Outputs]  # called like eval.inference.infer
@@ -51,15 +52,6 @@ class Run:
     contract: ModelContract
     labels: LabelMap
     compute: Compute
-
-
-def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file, hex. Raises ScoringError when it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise ScoringError(f"the weights file {path} cannot be read ({error.strerror}); give the path of a checkpoint") from error
 
 
 def evaluate(

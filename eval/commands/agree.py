@@ -29,7 +29,8 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from eval.inference import Compute
     from eval.load import load
     from eval.mapping import LabelMap
-    from eval.run import decode_images, file_sha256
+    from eval.run import decode_images
+    from poster.digest import file_sha256
 
     Compute(options.device)  # refuses a device that is not here before any work
     if options.out is not None:

@@ -38,8 +38,9 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from eval.heatmaps_run import measure
     from eval.inference import Compute
     from eval.load import load
-    from eval.run import decode_images, file_sha256
+    from eval.run import decode_images
     from poster.attention import sources
+    from poster.digest import file_sha256
 
     _check(options)
     weights, benchmark = Path(options.weights), find(options.benchmark, options.protocol)

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from eval.heatmaps_page import write_page
-    from eval.run import file_sha256
+    from poster.digest import file_sha256
 
     check_output(Path(options.out), ".md")
     choice, test = (_read(Path(path)) for path in (options.choice, options.test))

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from eval.embed import probe_linearly
     from eval.inference import Compute
-    from eval.run import file_sha256
+    from poster.digest import file_sha256
 
     benchmark = find(options.benchmark, options.protocol)
     weights = Path(options.weights)

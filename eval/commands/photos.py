@@ -37,7 +37,8 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from eval.photos_run import measure
     from eval.predictions import Predictions
     from eval.probe import stratified
-    from eval.run import decode_images, file_sha256, named
+    from eval.run import decode_images, named
+    from poster.digest import file_sha256
     from poster.face import detector_name
 
     if options.sample < 0 or options.seed < 0:

@@ -29,7 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from eval.inference import Compute
-    from eval.run import evaluate, file_sha256
+    from eval.run import evaluate
+    from poster.digest import file_sha256
 
     benchmark = find(options.benchmark, options.protocol)
     analyses = chosen_analyses(options.analyses, options.sample)

@@ -22,7 +22,7 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     import poster
     from eval.embed import verify_file
     from eval.inference import Compute
-    from eval.run import file_sha256
+    from poster.digest import file_sha256
 
     compute = Compute(options.device, options.dtype, options.batch_size, options.runtime)
     sha256 = file_sha256(Path(options.weights))

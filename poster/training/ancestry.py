@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from poster.digest import file_sha256
 from poster.errors import InputError
 from poster.shipped import model_path
 
@@ -28,15 +28,15 @@ class Ancestry:
     def of(cls, start: Sequence[str], tutors: Sequence[Path], teacher: Path | None, backbone: Path | None) -> Ancestry:
         """start: names of shipped models or files. Raises InputError where a file cannot be read."""
         return cls(
-            tuple(digest(model_path(each)) for each in start),
-            tuple(map(digest, tutors)),
-            digest(teacher) if teacher else "",
-            digest(backbone) if backbone else "",
+            tuple(file_sha256(model_path(each)) for each in start),
+            tuple(map(file_sha256, tutors)),
+            file_sha256(teacher) if teacher else "",
+            file_sha256(backbone) if backbone else "",
         )
 
     def made(self, weights: Path) -> Ancestry:
         """Finished, with that file."""
-        return dataclasses.replace(self, weights=digest(weights))
+        return dataclasses.replace(self, weights=file_sha256(weights))
 
     def write(self, path: Path) -> None:
         path.write_text(json.dumps(dataclasses.asdict(self), indent=1) + "\n")
@@ -50,12 +50,3 @@ class Ancestry:
             return cls(start, tutor, str(found["teacher"]), str(found["backbone"]), str(found["weights"]))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path} does not say what the run was made from; run it again in another --out") from error
-
-
-def digest(path: Path) -> str:
-    """sha256 of a file, in hex. Raises InputError where it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error

@@ -22,10 +22,10 @@ from eval.heatmaps import baseline, curves
 from eval.heatmaps_page import curves_svg, page, summary, write_page
 from eval.heatmaps_run import maps_of, measure, probabilities, randomised
 from eval.inference import Compute
-from eval.run import file_sha256
 from leaderboard.evidence import checked_analyses
 from poster.attention import DEFAULT
 from poster.contract import ModelContract
+from poster.digest import file_sha256
 from poster.labels import ORDERS
 from poster.shipped import SHIPPED, model_path
 

@@ -21,8 +21,8 @@ from eval.photos import CONDITIONS, Condition, Photo, enlarged
 from eval.photos_page import costs, finder_table, page, summary, table, verdict
 from eval.photos_run import Answers, answers, measure, overlap, row, scored
 from eval.predictions import Predictions
-from eval.run import file_sha256
 from poster.data.sketch import sketch_set
+from poster.digest import file_sha256
 from poster.face import Face
 from poster.preprocess import resize, to_input
 from poster.shipped import SHIPPED, model_path

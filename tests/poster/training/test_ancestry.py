@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from poster.errors import InputError
-from poster.training.ancestry import Ancestry, digest
+from poster.training.ancestry import Ancestry
 
 
 def test_files_are_told_by_their_sha256_and_read_back(tmp_path: Path) -> None:
@@ -27,8 +27,3 @@ def test_what_is_no_ancestry_is_named(text: str, tmp_path: Path) -> None:
     (tmp_path / "ancestry.json").write_text(text)
     with pytest.raises(InputError, match="does not say what the run was made from"):
         Ancestry.read(tmp_path / "ancestry.json")
-
-
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"gone.pth cannot be read: No such file"):
-        digest(tmp_path / "gone.pth")

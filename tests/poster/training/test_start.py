@@ -12,10 +12,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import poster
+from poster.digest import file_sha256
 from poster.errors import InputError
 from poster.shipped import SHIPPED, model_path
 from poster.training import session
-from poster.training.ancestry import Ancestry, digest
+from poster.training.ancestry import Ancestry
 from poster.training.data import TrainingData
 from poster.training.recipe import Recipe
 from poster.training.recipes import RECIPES
@@ -82,7 +83,7 @@ def test_a_mean_alone_is_a_run_without_an_epoch_that_says_what_it_was_made_from(
     written = load_file(made)
     for key, value in mean(model_path(SHIPPED), brighter).items():
         torch.testing.assert_close(written[key].double(), value, rtol=1e-3, atol=1e-6)  # float16
-    assert Ancestry.read(out / "ancestry.json") == Ancestry(start=(digest(model_path(SHIPPED)), digest(brighter)), weights=digest(made))
+    assert Ancestry.read(out / "ancestry.json") == Ancestry(start=(file_sha256(model_path(SHIPPED)), file_sha256(brighter)), weights=file_sha256(made))
     assert not (out / "log.csv").exists()
 
 

@@ -14,10 +14,11 @@ from torch import nn
 from torch.nn import functional as F
 
 import poster
+from poster.digest import file_sha256
 from poster.errors import InputError
 from poster.shipped import SHIPPED, model_path
 from poster.training import loop, session
-from poster.training.ancestry import Ancestry, digest
+from poster.training.ancestry import Ancestry
 from poster.training.data import TrainingData
 from poster.training.dlib_file import read_tensors
 from poster.training.face_resnet import FaceResNet
@@ -154,8 +155,8 @@ def test_from_dlibs_file_to_a_taught_student(
     assert poster.load_model(Path(student["file"])).contract.source == TAUGHT.contract.source
     assert load_tutor([Path(tutor["file"])], NANO_CONTRACT, bf16=False).models[0].head.out_features == 8
     first, second = (Ancestry.read(tmp_path / name / "ancestry.json") for name in ("tutor", "student"))
-    assert first.backbone == digest(dlib_file[0]) and first.weights == digest(Path(tutor["file"])) and not first.start
-    assert (second.start, second.tutor, second.backbone) == ((digest(model_path(SHIPPED)),), (first.weights,), "")
+    assert first.backbone == file_sha256(dlib_file[0]) and first.weights == file_sha256(Path(tutor["file"])) and not first.start
+    assert (second.start, second.tutor, second.backbone) == ((file_sha256(model_path(SHIPPED)),), (first.weights,), "")
     further = train(FACES.override(["lr=0", "ema=0"]), tmp_path, tmp_path / "further", start=[str(tutor["file"])])
     before, after = (load_file(Path(run["file"])) for run in (tutor, further))
     assert all(torch.equal(value, after[name]) for name, value in before.items() if "running" not in name and "num_batches" not in name)
