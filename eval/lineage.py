@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from poster.training.ancestry import Ancestry
+from poster.training.faces import FACES
 from poster.training.recipes import RECIPES
 
 
@@ -34,7 +35,9 @@ def _run(stage: Stage, before: list[Stage]) -> str:
     if starts:
         start = f"from run {starts[0]}" if len(starts) == 1 else f"from the mean of the weights of runs {_listed(starts)}"
     else:
-        start = "a tutor, from dlib's face recognition network (public domain; nothing of it is here)" if made_from.backbone else "from scratch"
+        start = "from scratch"
+        if face := FACES.get(recipe["architecture"]):
+            start = f"a tutor, from {face.published} ({face.licence}; nothing of it is here)"
     under = f", under run{'s' * (len(tutors) > 1)} {_listed(tutors)}, whose answers had {percent(recipe['tutor_share'], 0)} of the targets" if tutors else ""
     if stage.log:
         best, hours = min(stage.log, key=lambda row: float(row["loss"])), sum(float(row["seconds"]) for row in stage.log) / 3600
@@ -77,12 +80,12 @@ def commands(stages: list[Stage]) -> str:
         given = [f"--start {_model(start)}" for start in _numbers(made_from.start, before)] + [
             f"--tutor {_model(run)}" for run in _numbers(made_from.tutor, before)
         ]
-        given += ["--teacher FILE"] * bool(made_from.teacher) + ["--backbone FACES"] * bool(made_from.backbone)
+        given += ["--teacher FILE"] * bool(made_from.teacher) + [f"--backbone {stage.recipe['architecture'].upper()}"] * bool(made_from.backbone)
         lines.append(" ".join([f"python -m poster train {stage.recipe['name']}", *given, f"--data DIR --out runs/{number}"]) + _changed(stage.recipe))
     lines.append(f"python -m eval score {_model(len(stages))} --benchmark ferplus --data DIR")
     files = ["FERPlus in `DIR`", "the landmark teacher's state dict in `FILE`"]
-    if any(stage.made_from.backbone for stage in stages):
-        files.append("dlib_face_recognition_resnet_model_v1.dat of the package face_recognition_models in `FACES`")
+    pretrained = {stage.recipe["architecture"] for stage in stages if stage.made_from.backbone}
+    files += [f"{face.file} in `{name.upper()}`" for name, face in FACES.items() if name in pretrained]
     return f"""Again, with {", ".join(files[:-1])} and {files[-1]}:
 
 {chr(10).join(f"    {line}" for line in lines)}

@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where checkpoints, log and the finished model go")
     parser.add_argument("--teacher", type=Path, metavar="FILE", help="POSTER's MobileFaceNet with 136 outputs: the landmark stream, or its teacher")
     parser.add_argument(
-        "--backbone", type=Path, metavar="FILE", help="the official repositories' ir50.pth, for the full-size models; dlib's network for face_resnet"
+        "--backbone", type=Path, metavar="FILE", help="the official repositories' ir50.pth, for the full-size models; a tutor's face recognition network"
     )
     parser.add_argument(
         "--start",

@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 from poster.errors import InputError
 from poster.training.dlib_file import read_tensors
+from poster.training.folded import recall
 
-ARCHITECTURE = "face_resnet"
 # Width and stride of every unit after the stem; dlib's last unit, which halves once more, is left out: 96 pixels would leave nothing of a face.
 UNITS = (*[(32, 1)] * 3, (64, 2), *[(64, 1)] * 3, (128, 2), *[(128, 1)] * 2, (256, 2), *[(256, 1)] * 2)
 LEFT_OUT = 5  # tensors: those of that unit, and the matrix to dlib's 128 numbers
@@ -41,6 +41,9 @@ class Unit(nn.Module):
 class FaceResNet(nn.Module):
     """(N, 3, S, S), normalised with ``mean`` and ``std`` of values in 0..1, -> logits (N, K); it looks at faces twice their size (48 -> 96)."""
 
+    architecture = "face_resnet"
+    published, licence = "dlib's face recognition network", "public domain"
+    file = "dlib_face_recognition_resnet_model_v1.dat of the package face_recognition_models"
     num_features = 256
 
     def __init__(self, num_classes: int, mean: float, std: float, dropout: float = 0.3) -> None:
@@ -70,7 +73,7 @@ class FaceResNet(nn.Module):
         return [(self.conv, self.bn), *(pair for unit in self.units for pair in ((unit.conv1, unit.bn1), (unit.conv2, unit.bn2)))]
 
     @torch.no_grad()
-    def load_dlib(self, path: Path, images: Tensor) -> None:
+    def load_published(self, path: Path, images: Tensor) -> None:
         """Take dlib's weights. images (N, 3, S, S): pictures as it will see them, from which its norms get their statistics back.
 
         dlib publishes the norms folded into a factor and an offset. Trained on like that they would be no norms; with the statistics of
@@ -89,19 +92,4 @@ class FaceResNet(nn.Module):
             norm.bias.copy_(factors[norm.num_features :])
             norm.running_mean.zero_()
             norm.running_var.fill_(1 - norm.eps)
-        self._recall_statistics(images)
-
-    def _recall_statistics(self, images: Tensor) -> None:
-        seen: dict[nn.Module, Tensor] = {}
-        hooks = [norm.register_forward_hook(lambda module, inputs, _: seen.__setitem__(module, inputs[0])) for _, norm in self.layers()]
-        was_training = self.training
-        self.eval().forward_features(images)
-        for hook in hooks:
-            hook.remove()
-        for _, norm in self.layers():
-            variance, mean = torch.var_mean(seen[norm], dim=(0, 2, 3), correction=0)
-            norm.bias.add_(mean * norm.weight)
-            norm.weight.mul_((variance + norm.eps).sqrt())
-            norm.running_mean.copy_(mean)
-            norm.running_var.copy_(variance)
-        self.train(was_training)
+        recall([norm for _, norm in pairs], self.eval().forward_features, images)

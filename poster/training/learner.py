@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from poster.heads import CosineHead
-from poster.training.face_resnet import FaceResNet
+from poster.training.faces import FaceNetwork
 from poster.training.recipe import Recipe
 
 Maps = tuple[list[Tensor], list[Tensor]]
@@ -32,7 +32,7 @@ class Learner(nn.Module):
         self.model, self.quality = model, recipe.head.quality
         self._seen: dict[str, Tensor] = {}
         self.auxiliary: nn.Linear | None = None
-        if isinstance(model, FaceResNet):  # one stream, one embedding, a linear head
+        if isinstance(model, FaceNetwork):  # one stream, one embedding, a linear head
             return
         if recipe.auxiliary:
             self.auxiliary = nn.Linear(model.image_stream.stages[-1][-1].bn2.num_features, num_classes)

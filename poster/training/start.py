@@ -16,8 +16,7 @@ from poster.errors import InputError
 from poster.models import create_model
 from poster.official import official_names
 from poster.shipped import model_path
-from poster.training import face_resnet
-from poster.training.face_resnet import FaceResNet
+from poster.training.faces import FACES
 from poster.training.landmarks import as_input, learn_landmarks, load_teacher, shipped_stream, stream_weights, teacher_points
 from poster.training.recipe import Recipe
 from poster.training.tutor import open_trained
@@ -29,10 +28,10 @@ CALIBRATION = 512  # pictures
 def network(recipe: Recipe, architecture: str = "", **options: Any) -> Any:
     """The recipe's model with random weights that follow from its seed; ``architecture`` and its options: another one, under the same head."""
     torch.manual_seed(recipe.seed)
-    if recipe.architecture == face_resnet.ARCHITECTURE:
+    if recipe.architecture in FACES:
         if recipe.head.kind != "linear":
             raise InputError(f"{recipe.name} has a linear head only; leave head.kind={recipe.head.kind} out")
-        return FaceResNet(len(recipe.contract.labels), recipe.contract.mean[0], recipe.contract.std[0])
+        return FACES[recipe.architecture](len(recipe.contract.labels), recipe.contract.mean[0], recipe.contract.std[0])
     model = create_model(architecture or recipe.architecture, num_classes=len(recipe.contract.labels), **options)
     model.head = recipe.head.build(model.num_features, len(recipe.contract.labels))
     return model
@@ -43,13 +42,13 @@ def build(recipe: Recipe, images: np.ndarray, teacher: Path | None, backbone: Pa
 
     images: grey uint8 (N, S, S) for the landmark lesson of the nano model. teacher: POSTER's MobileFaceNet with 136 outputs: a full-size
     landmark stream takes its weights; the nano one learns from it, or without it takes the stream of the shipped model. backbone: the IR-50
-    of the official repositories (``ir50.pth``), for a face_resnet dlib's network. Raises InputError for a file that does not fit.
+    of the official repositories (``ir50.pth``), for a tutor its face recognition network. Raises InputError for a file that does not fit.
     """
     model = network(recipe)
-    if recipe.architecture == face_resnet.ARCHITECTURE:
+    if recipe.architecture in FACES:
         if backbone is None or teacher is not None:
-            raise InputError(f"{recipe.name} starts from dlib's face recognition network alone: give its file with --backbone")
-        model.load_dlib(backbone, as_input(torch.from_numpy(images[:CALIBRATION])[:, None].float() / 255, recipe.contract))
+            raise InputError(f"{recipe.name} starts from {model.published} alone: give its file with --backbone")
+        model.load_published(backbone, as_input(torch.from_numpy(images[:CALIBRATION])[:, None].float() / 255, recipe.contract))
         return model
     nano = recipe.architecture == "posterpp_nano"
     if backbone is not None:

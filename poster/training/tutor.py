@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from poster.checkpoint import load_model
 from poster.contract import ModelContract
 from poster.errors import CheckpointError, InputError
-from poster.training import face_resnet
-from poster.training.face_resnet import FaceResNet
+from poster.training.faces import FACES
 
 
 class Tutor(nn.Module):
@@ -53,16 +52,16 @@ def _opened(path: Path) -> tuple[nn.Module, ModelContract]:
 
 
 def open_trained(path: Path) -> tuple[nn.Module, ModelContract]:
-    """Any checkpoint, or the finished run of a face_resnet, which no other part of the project opens. Raises InputError."""
+    """Any checkpoint, or the finished run of a face recognition network, which no other part of the project opens. Raises InputError."""
     try:
         with safe_open(path, "pt") as file:
             contract = ModelContract.from_metadata(file.metadata())
     except (OSError, SafetensorError, CheckpointError):
         contract = None
-    if contract is None or contract.architecture != face_resnet.ARCHITECTURE:
+    if contract is None or contract.architecture not in FACES:
         loaded = load_model(path)
         return loaded, loaded.contract
-    model = FaceResNet(contract.num_classes, contract.mean[0], contract.std[0])
+    model = FACES[contract.architecture](contract.num_classes, contract.mean[0], contract.std[0])
     try:
         model.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in load_file(path).items()})
     except RuntimeError as error:

@@ -23,7 +23,7 @@ def test_the_card_in_the_tree_is_the_one_its_results_give() -> None:
 
 def test_a_changed_score_changes_the_card() -> None:
     results = [json.loads(path.read_text()) for path in RESULTS]
-    stages = [Stage({"name": "r"}, Ancestry(weights=results[0]["weights_sha256"]), [])]
+    stages = [Stage({"name": "r", "architecture": "nano"}, Ancestry(weights=results[0]["weights_sha256"]), [])]
     before = card(results, stages, "", 1, 1)
     results[0]["scores"]["accuracy"] = 0.123456
     assert "12.35 %" in card(results, stages, "", 1, 1)
@@ -33,7 +33,7 @@ def test_a_changed_score_changes_the_card() -> None:
 def test_results_of_other_weights_are_refused() -> None:
     results = [json.loads(path.read_text()) for path in RESULTS]
     with pytest.raises(ValueError, match="the last run made 0000"):
-        card(results, [Stage({"name": "r"}, Ancestry(weights="0" * 64), [])], "", 1, 1)
+        card(results, [Stage({"name": "r", "architecture": "nano"}, Ancestry(weights="0" * 64), [])], "", 1, 1)
     results[1]["weights_sha256"] = "0" * 64
     with pytest.raises(ValueError, match="different weights"):
         card(results, [], "", 1, 1)

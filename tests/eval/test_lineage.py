@@ -13,11 +13,11 @@ from poster.training.recipes import RECIPES
 
 LOG = [{"epoch": "1", "accuracy": "0.5", "loss": "1", "seconds": "1800"}, {"epoch": "2", "accuracy": "0.8125", "loss": "0.25", "seconds": "1800"}]
 STAGES = [
-    Stage({"name": "first"}, Ancestry(teacher="t", weights="a"), LOG),
-    Stage({"name": "faces"}, Ancestry(backbone="dlib", weights="b"), LOG[:1]),
-    Stage({"name": "taught", "tutor_share": 0.75}, Ancestry(("a",), ("b",), weights="c"), LOG),
-    Stage({"name": "taught", "tutor_share": 0.5}, Ancestry(("a",), ("b", "a"), weights="d"), LOG),
-    Stage({"name": "mean"}, Ancestry(("a", "c", "d"), weights="e"), []),
+    Stage({"name": "first", "architecture": "nano"}, Ancestry(teacher="t", weights="a"), LOG),
+    Stage({"name": "faces", "architecture": "face_resnet"}, Ancestry(backbone="dlib", weights="b"), LOG[:1]),
+    Stage({"name": "taught", "architecture": "nano", "tutor_share": 0.75}, Ancestry(("a",), ("b",), weights="c"), LOG),
+    Stage({"name": "taught", "architecture": "nano", "tutor_share": 0.5}, Ancestry(("a",), ("b", "a"), weights="d"), LOG),
+    Stage({"name": "mean", "architecture": "nano"}, Ancestry(("a", "c", "d"), weights="e"), []),
 ]
 
 
@@ -37,25 +37,41 @@ def test_each_run_is_repeated_by_one_command_from_the_files_of_those_before() ->
     model = "runs/{}/model.safetensors".format
     assert lines == [
         "python -m poster train first --teacher FILE --data DIR --out runs/1",
-        "python -m poster train faces --backbone FACES --data DIR --out runs/2",
+        "python -m poster train faces --backbone FACE_RESNET --data DIR --out runs/2",
         f"python -m poster train taught --start {model(1)} --tutor {model(2)} --data DIR --out runs/3",
         f"python -m poster train taught --start {model(1)} --tutor {model(2)} --tutor {model(1)} --data DIR --out runs/4",
         f"python -m poster train mean --start {model(1)} --start {model(3)} --start {model(4)} --data DIR --out runs/5",
         f"python -m eval score {model(5)} --benchmark ferplus --data DIR",
     ]
-    assert "face_recognition_models in `FACES`" in commands(STAGES) and "FACES" not in commands(STAGES[:1])
+    assert "face_recognition_models in `FACE_RESNET`" in commands(STAGES) and "FACE_RESNET" not in commands(STAGES[:1])
+
+
+def test_each_face_network_is_told_with_its_licence_and_where_its_file_is() -> None:
+    stages = [Stage({"name": name, "architecture": name}, Ancestry(backbone=name, weights=name), LOG) for name in ("face_resnet", "face_mobile")]
+    assert "2. face_mobile, a tutor, from InsightFace's small face recognition network (for non-commercial research; nothing of it is here): " in runs(stages)
+    told = commands(stages)
+    assert "python -m poster train face_mobile --backbone FACE_MOBILE --data DIR --out runs/2" in told
+    assert "face_recognition_models in `FACE_RESNET` and w600k_mbf.onnx of InsightFace's pack buffalo_sc" in told
 
 
 @pytest.mark.parametrize("made_from", [Ancestry(("other",), weights="c"), Ancestry(("a",), ("c",), weights="c")])
 def test_a_run_made_from_what_no_run_before_it_made_is_refused(made_from: Ancestry) -> None:
     with pytest.raises(ValueError, match="run 2 was made from weights that no run before it made: (other|c)"):
-        runs([STAGES[0], Stage({"name": "r", "tutor_share": 0.5}, made_from, LOG)])
+        runs([STAGES[0], Stage({"name": "r", "architecture": "nano", "tutor_share": 0.5}, made_from, LOG)])
 
 
 def test_what_a_run_changed_in_its_recipe_and_how_it_favoured_rare_classes_is_told() -> None:
     tried = [{"strength": 0.0, "accuracy": 0.875, "mean_class_accuracy": 0.5}, {"strength": 0.1, "accuracy": 0.8745, "mean_class_accuracy": 0.625}]
     usual = RECIPES["posterpp_nano_longer"]
-    values = {"name": usual.name, "epochs": usual.epochs, "lr": 5e-4, "gone": 1, "seed": usual.seed + 1, "augmentation": {"noise": 0.1, "light": 0.25}}
+    values = {
+        "name": usual.name,
+        "architecture": "nano",
+        "epochs": usual.epochs,
+        "lr": 5e-4,
+        "gone": 1,
+        "seed": usual.seed + 1,
+        "augmentation": {"noise": 0.1, "light": 0.25},
+    }
     stage = Stage(values, Ancestry(weights="a"), LOG, {"strength": 0.1, "cost": 0.002, "tried": tried})
     assert f"--out runs/1 --set lr=0.0005 --set seed={usual.seed + 1} --set augmentation.light=0.25\n" in commands([stage])
     assert "rare classes favoured with strength 0.1, the strongest that costs at most 0.2 % on PublicTest" in runs([stage])

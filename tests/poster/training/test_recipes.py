@@ -11,7 +11,7 @@ import poster
 from poster.errors import InputError
 from poster.heads import AdaFaceHead
 from poster.labels import ORDERS
-from poster.training import face_resnet
+from poster.training.faces import FACES
 from poster.training.learner import Learner
 from poster.training.loop import save_recipe
 from poster.training.recipe import Augmentation, Head, Recipe
@@ -23,7 +23,7 @@ SMALL = {"depths": (1, 1, 1), "channels": (8, 16, 32), "stem": 8, "landmark_scal
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES.keys())
 def test_a_recipe_is_whole(recipe: Recipe, tmp_path: Path) -> None:
-    assert recipe.architecture in (*poster.ARCHITECTURES, face_resnet.ARCHITECTURE) and recipe.contract.architecture == recipe.architecture
+    assert recipe.architecture in (*poster.ARCHITECTURES, *FACES) and recipe.contract.architecture == recipe.architecture
     assert recipe.contract.labels in ORDERS.values()
     assert recipe.target in ("votes", "labels", "poster")
     head = recipe.head.build(32, len(recipe.contract.labels))

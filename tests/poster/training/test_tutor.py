@@ -75,7 +75,7 @@ def test_the_network_computes_what_the_file_says_though_its_norms_got_statistics
     path, tensors = dlib_file
     images = torch.randn(12, 3, 48, 48, generator=torch.Generator().manual_seed(1))
     net = FaceResNet(8, 0.5, 0.25).eval()
-    net.load_dlib(path, images[:8])
+    net.load_published(path, images[:8])
 
     weights = iter(torch.from_numpy(tensor) for tensor in tensors)
 
@@ -104,7 +104,7 @@ def test_another_file_is_refused(content: bytes | None, dlib_file: tuple[Path, l
     path = tmp_path / "other.dat"
     path.write_bytes(dlib_file[0].read_bytes()[:2_000_000] if content is None else content)
     with pytest.raises(InputError, match=r"other.dat is not dlib's face recognition network; give dlib_face_recognition_resnet_model_v1.dat"):
-        FaceResNet(8, 0.5, 0.25).load_dlib(path, torch.zeros(2, 3, 48, 48))
+        FaceResNet(8, 0.5, 0.25).load_published(path, torch.zeros(2, 3, 48, 48))
     with pytest.raises(InputError, match="cannot be read"):
         read_tensors(tmp_path / "missing.dat")
 
