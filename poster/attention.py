@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from poster import attention_rules as rules
 from poster.attention_taps import attention_maps, image_maps, landmark_maps, values, values_and_gradients
 from poster.errors import CheckpointError
+from poster.mirror import with_mirror_images
 from poster.overlay import FAINT
 from poster.poster_v1 import PosterV1
 from poster.poster_v2 import PosterV2
@@ -48,7 +49,8 @@ def relevance(model: nn.Module, images: Tensor, targets: Tensor | None = None, s
     """What speaks for class ``targets`` (N,) (default: the predicted one), one map (N, h, w) a level, finest first, not normalised.
 
     images: (N, 3, S, S) as the model is fed. Not negative, except for "integrated", where negative values speak against the class.
-    Raises CheckpointError for a source the model does not have.
+    Of a model that also looks at the mirror image, the mean of both, each from where it looked. Raises CheckpointError for a source the model
+    does not have.
     """
     source = DEFAULT if source == "default" else source
     if source not in (known := sources(model)):
@@ -56,8 +58,16 @@ def relevance(model: nn.Module, images: Tensor, targets: Tensor | None = None, s
     if targets is None:
         with torch.no_grad():
             targets = model(images).argmax(dim=1)
+    if getattr(model, "mirror", False):
+        n, both = len(images), _single(model, with_mirror_images(images), targets.repeat(2), source, POINTS // 2)
+        return [(one[:n] + one[n:].flip(-1)) / 2 for one in both]
+    return _single(model, images, targets, source, POINTS)
+
+
+def _single(model: nn.Module, images: Tensor, targets: Tensor, source: str, points: int) -> list[Tensor]:
+    """:func:`relevance` of pictures that are looked at once each. points: for "integrated"; the mean of two looks needs half as many of each."""
     if source == "integrated":
-        return _integrated(model, images, targets)
+        return _integrated(model, images, targets, points)
     if source == "features":
         return _positive(*values_and_gradients(model, images, targets, image_maps(model)))
     if source == "landmarks":
@@ -99,16 +109,16 @@ def _positive(seen: list[Tensor], gradients: list[Tensor]) -> list[Tensor]:
     return [rules.gradient_times_value(value, gradient.clamp_min(0)).clamp_min(0) for value, gradient in pairs]
 
 
-def _integrated(model: nn.Module, images: Tensor, targets: Tensor) -> list[Tensor]:
+def _integrated(model: nn.Module, images: Tensor, targets: Tensor, points: int) -> list[Tensor]:
     """Pixels, then the image stream's two finer maps: what changed from the blurred picture times the mean gradient on the way, signed."""
     taps, side, n = image_maps(model), images.shape[-1], len(images)
     start = rules.blurred(images, PATH_BLUR * side)
     changes = [both[:n] - both[n:] for both in values(model, torch.cat([images, start]), taps)]
     sums = [torch.zeros_like(change) for change in changes]
-    for ways in ((torch.arange(POINTS) + 0.5) / POINTS).split(max(1, TOGETHER // n)):
+    for ways in ((torch.arange(points) + 0.5) / points).split(max(1, TOGETHER // n)):
         path = torch.cat([start.lerp(images, float(way)) for way in ways])
         _, gradients = values_and_gradients(model, path, targets.repeat(len(ways)), taps)
-        sums = [total + gradient.unflatten(0, (len(ways), n)).sum(dim=0) / POINTS for total, gradient in zip(sums, gradients, strict=True)]
+        sums = [total + gradient.unflatten(0, (len(ways), n)).sum(dim=0) / points for total, gradient in zip(sums, gradients, strict=True)]
     *maps, pixels = [rules.gradient_times_value(change, mean) for change, mean in zip(changes, sums, strict=True)]
     return [rules.blurred(pixels[:, None], PIXEL_BLUR * side)[:, 0], *maps[:2]]
 

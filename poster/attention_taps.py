@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from poster.backbones import AdaFace
 from poster.errors import CheckpointError
+from poster.mirror import Mirrorable
 from poster.poster_v1 import PosterV1
 from poster.poster_v2 import PosterV2
 
@@ -58,7 +59,7 @@ def values_and_gradients(model: nn.Module, images: Tensor, targets: Tensor, taps
     """The tapped tensors of one forward pass, the images (N, 3, S, S) last, and the gradient of the logits of ``targets`` (N,) at each."""
     with torch.enable_grad(), _watch(taps) as seen:
         images = images.detach().clone().requires_grad_()
-        logits = model(images)
+        logits = _single(model, images)
         gradients = torch.autograd.grad(logits.gather(1, targets[:, None]).sum(), [*seen, images])
     return [value.detach() for value in (*seen, images)], list(gradients)
 
@@ -66,8 +67,13 @@ def values_and_gradients(model: nn.Module, images: Tensor, targets: Tensor, taps
 def values(model: nn.Module, images: Tensor, taps: Sequence[Tap]) -> list[Tensor]:
     """The tapped tensors of one forward pass, the images last, without any gradient."""
     with torch.no_grad(), _watch(taps) as seen:
-        model(images)
+        _single(model, images)
     return [*seen, images]
+
+
+def _single(model: nn.Module, images: Tensor) -> Tensor:
+    """The logits of the pictures alone, without their mirror images: every tapped tensor belongs to one picture."""
+    return model.forward_head(model.single(images)) if isinstance(model, Mirrorable) else model(images)
 
 
 @contextmanager

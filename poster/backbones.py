@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from poster.heads import create_head
+from poster.mirror import Mirrorable
 
 
 def nearest_half(images: Tensor) -> Tensor:
@@ -146,7 +147,7 @@ class LandmarkHead(nn.Module):
         return self.bn(self.linear(self.pool(x).flatten(1))).view(-1, 68, 2)
 
 
-class AdaFace(nn.Module):
+class AdaFace(Mirrorable):
     """AdaFace's recognition backbone (Kim et al. 2022): (N, 3, 112, 112) BGR -> embedding of 512 numbers.
 
     With ``num_classes=0`` ``forward`` returns what recognition needs: the unit embedding (N, 512) and its norm (N, 1),
@@ -167,7 +168,7 @@ class AdaFace(nn.Module):
         self.num_classes = num_classes
         self.head = create_head(head, 512, num_classes)
 
-    def forward_features(self, images: Tensor) -> Tensor:
+    def single(self, images: Tensor) -> Tensor:
         """(N, 3, 112, 112) -> embedding (N, 512), its norm still in it."""
         return self.neck(self.trunk(images)[-1])
 

@@ -146,7 +146,7 @@ def build(tensors: Path, names: Mapping[str, str], contract: ModelContract) -> n
             if entries[raw].shape != tuple(state[ours].shape):
                 raise CheckpointError(f"{raw} is {list(entries[raw].shape)}; {contract.architecture} needs {list(state[ours].shape)}")
             state[ours].copy_(read_tensor(file, entries[raw]))
-    model.contract = contract
+    model.contract, model.mirror = contract, contract.mirror
     return model.eval()
 
 

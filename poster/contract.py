@@ -24,7 +24,8 @@ class ModelContract:
     input_size: pixels, both sides. channels: the order the network was fed ("grey" means one channel repeated three times).
     mean, std: per channel in the order fed, of values in 0..1. crop: the margin around the face box as a fraction of
     the box's longer side that the training crops had ("aligned" sets state theirs). head: linear, adaface, arcface, cosface, none.
-    temperature: the logits are divided by it before the softmax (calibration; 1 leaves them alone).
+    temperature: the logits are divided by it before the softmax (calibration; 1 leaves them alone). mirror: the embedding is the mean of
+    those of the picture and its mirror image (poster/mirror.py).
     """
 
     architecture: str
@@ -39,6 +40,7 @@ class ModelContract:
     source: str = "unknown"
     licence: str = "unknown"
     temperature: float = 1.0
+    mirror: bool = False
 
     def __post_init__(self) -> None:
         unknown = [label for label in self.labels if label not in EXPRESSIONS]
@@ -53,6 +55,8 @@ class ModelContract:
         numbers = (*self.mean, *self.std, self.crop, self.temperature)
         if len(self.mean) != 3 or len(self.std) != 3 or not all(math.isfinite(n) for n in numbers) or min(*self.std, self.temperature) <= 0:
             raise CheckpointError("mean, std, crop and temperature must be finite numbers, three each for mean and std, std and temperature above 0")
+        if not isinstance(self.mirror, bool):
+            raise CheckpointError(f"mirror is {self.mirror!r}, neither true nor false")
         if not -0.5 < self.crop <= 2:  # -0.5 leaves nothing of the box
             raise CheckpointError(f"the crop margin {self.crop} is not above -0.5 and at most 2 times the face box")
 

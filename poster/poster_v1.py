@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from poster.backbones import IRBackbone, MobileFaceNet, SqueezeGate, nearest_half
 from poster.heads import create_head
+from poster.mirror import Mirrorable
 
 
 class CrossAttention(nn.Module):
@@ -80,7 +81,7 @@ class PyramidBlock(nn.Module):
         return large + self.medium_to_large(medium), medium, small
 
 
-class PosterV1(nn.Module):
+class PosterV1(Mirrorable):
     """POSTER. ``forward``: (N, 3, S, S) -> logits (N, K); ``forward_features``: -> gated embedding (N, embed_dim).
 
     depth: 4, 6, 8 for small, base, large. mix: the RAF-DB variant; the AffectNet variant has none. The image tokens are not
@@ -148,7 +149,7 @@ class PosterV1(nn.Module):
             large, medium, small = block(large, medium, small)
         return self.gate(self.norm(large)[:, 0])
 
-    def forward_features(self, images: Tensor) -> Tensor:
+    def single(self, images: Tensor) -> Tensor:
         return self.fuse(*self.forward_maps(images))
 
     def forward_head(self, embedding: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from poster.backbones import IRBackbone, MobileFaceNet, SqueezeGate, nearest_half
 from poster.heads import create_head
+from poster.mirror import Mirrorable
 
 
 def relative_position_index(side: int) -> Tensor:
@@ -71,7 +72,7 @@ class Level(nn.Module):
         return tokens + self.drop_path(self.gamma2 * self.mlp(self.norm2(tokens)))
 
 
-class PosterV2(nn.Module):
+class PosterV2(Mirrorable):
     """POSTER++. ``forward``: (N, 3, S, S) -> logits (N, K); ``forward_features``: -> embedding (N, embed_dim).
 
     halve: the network sees every second pixel of its input (224 -> 112), as the authors' does. Level sides are S'/4, S'/8
@@ -143,7 +144,7 @@ class PosterV2(nn.Module):
         x = torch.cat([self.cls_token.expand(len(tokens[0]), -1, -1), *tokens], dim=1) + self.pos_embed
         return self.gate(self.norm(self.blocks(x))[:, 0])
 
-    def forward_features(self, images: Tensor) -> Tensor:
+    def single(self, images: Tensor) -> Tensor:
         return self.fuse(*self.forward_maps(images))
 
     def forward_head(self, embedding: Tensor) -> Tensor:

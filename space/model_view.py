@@ -107,6 +107,7 @@ def contract_pairs(record: Record) -> list[tuple[str, str]]:
         ("Mean; deviation", f"{numbers('mean')}; {numbers('std')}"),
         ("Margin around the face", f"{100 * found.get('crop', 0):g} % of its longer side"),
         ("Head", f"{found.get('head')}, temperature {found.get('temperature', 1):g}"),
+        ("Looks at", "the face and its mirror image; the answer is their mean" if found.get("mirror") else "the face as it is"),
         ("Trained", str(found.get("source", ""))),
         ("Licence", str(found.get("licence", ""))),
     ]

@@ -34,6 +34,7 @@ def network(recipe: Recipe, architecture: str = "", **options: Any) -> Any:
         return FACES[recipe.architecture](len(recipe.contract.labels), recipe.contract.mean[0], recipe.contract.std[0])
     model = create_model(architecture or recipe.architecture, num_classes=len(recipe.contract.labels), **options)
     model.head = recipe.head.build(model.num_features, len(recipe.contract.labels))
+    model.mirror = recipe.contract.mirror
     return model
 
 
