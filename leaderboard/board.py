@@ -36,7 +36,8 @@ class Row:
     two only for measured rows. interval: 95 % Wilson, None when the size of the test set is not published. status: measured, claimed or
     disputed. tie_group: "a" for the best row of its benchmark and all that cannot be told apart from it, then "b", ...; "" where it cannot
     be computed. parameters, flops (two operations a multiply-add), speed (of leaderboard.compute.REFERENCE: 1): counted and timed here for
-    the architecture, None where the network is not one of ours. deletion_auc, insertion_auc: what the default heatmap is worth (`eval heatmaps`,
+    the architecture, None where the network is not one of ours; looks: how often the network sees a picture, 2 where the mirror image too.
+    deletion_auc, insertion_auc: what the default heatmap is worth (`eval heatmaps`,
     blurred fill, 0 to 1; less is better for the first, more for the second) with the ends of their 95 % intervals; None where not measured.
     """
 
@@ -68,6 +69,7 @@ class Row:
     parameters: int | None = None
     flops: int | None = None
     speed: float | None = None
+    looks: int = 1
     weights_sha256: str = ""
     submitted_by: str = ""
     finished: str = ""
@@ -171,10 +173,10 @@ def letter(group: int) -> str:
 def priced(row: Row) -> Row:
     """The row with what its architecture costs; unchanged for a network that is not ours."""
     costs = load_costs()
-    found = costs.of.get(row.architecture)
-    if found is None:
+    found, speed = costs.of.get(row.architecture), costs.speed(row.architecture)
+    if found is None or speed is None:
         return row
-    return replace(row, parameters=row.parameters or found.parameters, flops=found.flops, speed=costs.speed(row.architecture))
+    return replace(row, parameters=row.parameters or found.parameters, flops=found.flops * row.looks, speed=speed / row.looks)
 
 
 def claimed_row(claim: Claim) -> Row:
@@ -200,6 +202,7 @@ def measured_row(record: Record) -> Row:
         training_data=record.training_data, mean_class_accuracy=100 * metrics.mean_class_accuracy(confusion),
         macro_f1=100 * metrics.macro_f1(confusion), calibration_error=None if calibration is None else 100 * calibration,
         corrupted=None if robustness is None else 100 * robustness, architecture=record.architecture, parameters=record.parameters or None,
+        looks=2 if record.contract.get("mirror") else 1,
         weights_sha256=record.weights_sha256,
         submitted_by=record.submitted_by, finished=record.finished, id=record.id, **heatmap_scores(record.analyses.get("heatmaps", {})),
     ))  # fmt: skip

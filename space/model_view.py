@@ -153,9 +153,11 @@ def cost_html(row: Row) -> str:
     pairs = [
         ("Architecture", row.architecture),
         ("Parameters", f"{(row.parameters or found.parameters) / 1e6:.2f} million, of modules that are called"),
-        ("FLOPs an image", f"{found.flops / 1e9:.2f} G (two operations a multiply-add); {found.macs / 1e9:.2f} G multiply-adds"),
-        ("Speed", f"{found.speed[max(found.speed)]:.2f} times POSTER++ ({setting()})"),
+        ("FLOPs an image", f"{row.looks * found.flops / 1e9:.2f} G (two operations a multiply-add); {row.looks * found.macs / 1e9:.2f} G multiply-adds"),
+        ("Speed", f"{found.speed[max(found.speed)] / row.looks:.2f} times POSTER++ ({setting()})"),
     ]
+    if row.looks > 1:
+        pairs.append(("Counted", "twice: the face and its mirror image each go through the network once"))
     for paper in load_published():
         if paper.architecture == row.architecture:
             pairs.append(("Its paper prints", f"{paper.parameters_millions:g} M, {paper.gflops:g} G ({paper.counted_as}; {paper.source})"))

@@ -105,6 +105,8 @@ def test_columns_that_a_result_brings_along():
     assert (line.calibration_error, line.corrupted, line.architecture) == (pytest.approx(15), 50, "posterpp")
     assert line.speed == 1 and line.flops == load_costs().of["posterpp"].flops and line.parameters == load_costs().of["posterpp"].parameters
     assert measured_row(Record.from_dict({**data, "parameters": 12}, id="one", model="ours")).parameters == 12
+    twice = measured_row(Record.from_dict({**data, "contract": {**data["contract"], "mirror": True}}, id="one", model="ours"))
+    assert twice.flops == 2 * line.flops and twice.speed == 0.5 and twice.parameters == line.parameters
 
 
 def test_what_the_heatmaps_are_worth_is_a_column_where_it_was_measured():

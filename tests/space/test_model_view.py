@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from leaderboard.board import load_board, make_board
+from leaderboard.board import load_board, make_board, measured_row
 from leaderboard.claims import load_claims
 from leaderboard.record import Record
 from space.model_view import contract_pairs, details_html, heading_html, percent, rows_html
@@ -58,6 +58,15 @@ def test_a_contract_in_words():
     record = Record.from_dict(result(contract=CONTRACT), id="one", model="ours")
     pairs = dict(contract_pairs(record))
     assert pairs["Architecture"] == "posterpp" and pairs["Expressions, in order"].startswith("neutral, happiness")
+    assert pairs["Looks at"] == "the face as it is"
+
+
+def test_a_model_that_looks_at_the_mirror_image_too_costs_twice():
+    once, twice = (Record.from_dict(result(contract={**CONTRACT, "mirror": mirror}), id="one", model="ours") for mirror in (False, True))
+    assert "mirror image" in dict(contract_pairs(twice))["Looks at"]
+    shown = [words(details_html((measured_row(record),), record)) for record in (once, twice)]
+    assert "17.18 G (two" in shown[0] and "1.00 times POSTER++" in shown[0] and "Counted twice" not in shown[0]
+    assert "34.37 G (two" in shown[1] and "0.50 times POSTER++" in shown[1] and "Counted twice" in shown[1]
 
 
 @pytest.mark.parametrize("field", ["model", "title", "source", "protocol", "epoch_selection", "epoch_source", "training_data", "submitted_by", "id"])
