@@ -27,6 +27,7 @@ from poster.mirror import with_mirror_images
 from poster.overlay import FAINT
 from poster.poster_v1 import PosterV1
 from poster.poster_v2 import PosterV2
+from poster.runtime import lean
 
 DEFAULT = "integrated"
 SOURCES = ("integrated", "features", "landmarks", "attention", "relevance", "steering")
@@ -67,7 +68,7 @@ def relevance(model: nn.Module, images: Tensor, targets: Tensor | None = None, s
 def _single(model: nn.Module, images: Tensor, targets: Tensor, source: str, points: int) -> list[Tensor]:
     """:func:`relevance` of pictures that are looked at once each. points: for "integrated"; the mean of two looks needs half as many of each."""
     if source == "integrated":
-        return _integrated(model, images, targets, points)
+        return _integrated(lean(model), images, targets, points)
     if source == "features":
         return _positive(*values_and_gradients(model, images, targets, image_maps(model)))
     if source == "landmarks":

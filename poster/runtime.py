@@ -44,6 +44,7 @@ def described(name: str, dtype: str) -> dict[str, str]:
 
 
 _ready: WeakKeyDictionary[nn.Module, dict[tuple[Any, ...], Run]] = WeakKeyDictionary()
+_lean: WeakKeyDictionary[nn.Module, tuple[tuple[int, ...], nn.Module]] = WeakKeyDictionary()
 _making = threading.Lock()
 
 
@@ -54,7 +55,7 @@ def prepared(model: nn.Module, name: str = "eager", dtype: str = "float32", devi
     The model itself is left as it is, on its device. Safe to call from several threads. Raises RuntimeChoiceError.
     """
     check(name, dtype)
-    weights = tuple(tensor._version for tensor in (*model.parameters(), *model.buffers()) if not tensor.is_inference())
+    weights = _versions(model)
     key = (name, dtype, device, batch, torch.get_num_threads(), weights)
     with _making:
         known = _ready.setdefault(model, {})
@@ -63,6 +64,24 @@ def prepared(model: nn.Module, name: str = "eager", dtype: str = "float32", devi
                 del known[old]
             known[key] = _torch(model, name, dtype, device, batch)
         return known[key]
+
+
+def lean(model: nn.Module) -> nn.Module:
+    """The model rewritten (poster/rewrite.py) in its own precision, on its own device, for passes with gradients at its input and its streams' maps.
+
+    Made once for a model as long as its weights are the same and it lives. Its attention maps cannot be listened to.
+    """
+    weights = _versions(model)
+    with _making:
+        known = _lean.get(model)
+        if known is None or known[0] != weights:
+            known = _lean[model] = (weights, rewritten(model))
+        return known[1]
+
+
+def _versions(model: nn.Module) -> tuple[int, ...]:
+    """What changes when weights are changed in place."""
+    return tuple(tensor._version for tensor in (*model.parameters(), *model.buffers()) if not tensor.is_inference())
 
 
 def both(model: Any, images: Tensor) -> tuple[Tensor, Tensor | None]:

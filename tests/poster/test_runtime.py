@@ -11,7 +11,7 @@ from poster import fastest as choice
 from poster import runtime
 from poster.fastest import fastest, setting
 from poster.rewrite import rewritten
-from poster.runtime import RuntimeChoiceError, both, prepared
+from poster.runtime import RuntimeChoiceError, both, lean, prepared
 from poster.shipped import model_path
 
 
@@ -59,6 +59,22 @@ def test_made_once_and_anew_for_other_weights(images):
     with torch.no_grad():
         model.head.bias.add_(3)
     torch.testing.assert_close(prepared(model)(images[:2])[0], before + 3)
+
+
+def test_the_lean_network_has_the_gradients_of_the_model_and_follows_its_weights(images):
+    model = poster.load_model(model_path("posterpp_nano"))
+    first = lean(model)
+    assert first is lean(model) is not model
+    gradients = []
+    for network in (model, first):
+        given = images[:2].clone().requires_grad_()
+        network(given)[:, 3].sum().backward()
+        gradients.append(given.grad)
+    torch.testing.assert_close(*gradients, rtol=1e-3, atol=1e-4 * float(gradients[0].abs().max()))
+    before = first(images[:2])
+    with torch.no_grad():
+        model.head.bias.add_(3)
+    torch.testing.assert_close(lean(model)(images[:2]), before + 3)
 
 
 @pytest.mark.parametrize(("n", "threads", "at_once"), [(48, 2, 2), (48, 1, 1), (12, 2, 1)])
