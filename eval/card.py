@@ -8,6 +8,7 @@ from typing import Any
 
 from eval.lineage import Stage, commands, percent, read_stages, runs
 
+MIRROR = "The face and its mirror image go through it; the answer is the mean of their logits. "
 LIMITS = """\
 - Research use only: the FER2013 pictures it learned from carry no open licence.
 - It names the expression that ten people would most likely see in a picture. A face is not a feeling: it says nothing about what somebody feels,
@@ -33,7 +34,7 @@ def card(results: list[dict[str, Any]], stages: list[Stage], notes: str, size: i
     what = (
         f"{len(contract['labels'])} expressions ({', '.join(contract['labels'])}) from a {contract['channels']} face of {contract['input_size']} pixels. "
         f"POSTER++ with both streams and all three cross-attention levels kept: {parameters / 1e6:.2f} M parameters, {size / 1e6:.1f} MB in float16, "
-        f"computed in float32. sha256 `{main['weights_sha256']}`."
+        f"computed in float32. {MIRROR if contract.get('mirror') else ''}sha256 `{main['weights_sha256']}`."
     )
     sections = [f"# {contract['architecture']}", what, "## Scores", _scores(results), f"Per class on {main['benchmark']}, {main['protocol']}:"]
     sections += [

@@ -30,6 +30,15 @@ def test_a_changed_score_changes_the_card() -> None:
     assert "12.35 %" not in before
 
 
+def test_a_model_that_looks_at_the_mirror_image_says_so() -> None:
+    results = [json.loads(path.read_text()) for path in RESULTS]
+    told = []
+    for mirror in (False, True):
+        results[0]["contract"]["mirror"] = mirror
+        told.append("mirror image go through it" in card(results, [], "", 1, 1))
+    assert told == [False, True]
+
+
 def test_results_of_other_weights_are_refused() -> None:
     results = [json.loads(path.read_text()) for path in RESULTS]
     with pytest.raises(ValueError, match="the last run made 0000"):
