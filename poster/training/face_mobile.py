@@ -86,7 +86,8 @@ class FaceMobile(nn.Module):
     def load_published(self, path: Path, images: Tensor) -> None:
         """Take InsightFace's weights. images (N, 3, S, S): pictures as it will see them, from which its norms get their statistics.
 
-        Its norms are published folded into the convolutions. Where it learns, it gets new ones that compute the same. Raises InputError.
+        Its norms are published folded into the convolutions. Where it learns, it gets new ones that compute the same. Leaves the network in evaluation mode.
+        Raises InputError.
         """
         ours = [module for module in self.body.modules() if isinstance(module, nn.Conv2d | nn.PReLU)]
         published = _published(path)

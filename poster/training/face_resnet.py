@@ -77,7 +77,8 @@ class FaceResNet(nn.Module):
         """Take dlib's weights. images (N, 3, S, S): pictures as it will see them, from which its norms get their statistics back.
 
         dlib publishes the norms folded into a factor and an offset. Trained on like that they would be no norms; with the statistics of
-        ``images`` in them, and factor and offset changed to match, they compute the same and can be trained. Raises InputError.
+        ``images`` in them, and factor and offset changed to match, they compute the same and can be trained. Leaves the network in evaluation
+        mode. Raises InputError.
         """
         tensors = read_tensors(path)
         pairs = self.layers()
