@@ -50,8 +50,8 @@ def relevance(model: nn.Module, images: Tensor, targets: Tensor | None = None, s
     """What speaks for class ``targets`` (N,) (default: the predicted one), one map (N, h, w) a level, finest first, not normalised.
 
     images: (N, 3, S, S) as the model is fed. Not negative, except for "integrated", where negative values speak against the class.
-    Of a model that also looks at the mirror image, the mean of both, each from where it looked. Raises CheckpointError for a source the model
-    does not have.
+    Of a model that also looks at the mirror image, the mean of both, every level enlarged to (N, S, S). Raises CheckpointError for a source the
+    model does not have.
     """
     source = DEFAULT if source == "default" else source
     if source not in (known := sources(model)):
@@ -60,7 +60,9 @@ def relevance(model: nn.Module, images: Tensor, targets: Tensor | None = None, s
         with torch.no_grad():
             targets = model(images).argmax(dim=1)
     if getattr(model, "mirror", False):
-        n, both = len(images), _single(model, with_mirror_images(images), targets.repeat(2), source, POINTS // 2)
+        n, levels = len(images), _single(model, with_mirror_images(images), targets.repeat(2), source, POINTS // 2)
+        # A place lies over the first of its pixels, of a mirror image over the last: only pixels can be turned back.
+        both = [rules.enlarged(one, images.shape[-1]) for one in levels]
         return [(one[:n] + one[n:].flip(-1)) / 2 for one in both]
     return _single(model, images, targets, source, POINTS)
 

@@ -13,7 +13,8 @@ from torch import nn
 
 import poster
 from poster import attention
-from poster.attention import SOURCES, relevance
+from poster.attention import SOURCES, heatmap, relevance
+from poster.attention_rules import enlarged
 from poster.contract import ModelContract
 from poster.errors import CheckpointError
 from poster.runtime import prepared
@@ -70,7 +71,16 @@ def test_its_relevance_is_the_mean_of_what_either_look_found_where_it_looked(
     monkeypatch.setattr(attention, "POINTS", attention.POINTS // 2)  # two looks need half as many each
     apart = zip(relevance(once, pictures(), targets, source), relevance(once, pictures().flip(3), targets, source), strict=True)
     for level, (straight, turned) in zip(levels, apart, strict=True):
-        np.testing.assert_allclose(level, (straight + turned.flip(2)) / 2, atol=1e-4 * float(level.abs().max()))
+        wanted = (enlarged(straight, 48) + enlarged(turned, 48).flip(2)) / 2
+        np.testing.assert_allclose(level, wanted, atol=1e-4 * float(level.abs().max()))
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_the_heatmap_of_a_mirrored_picture_is_the_mirrored_heatmap(source: str, pair: tuple[nn.Module, nn.Module]) -> None:
+    targets = torch.tensor([1, 4, 6])
+    straight, turned = (heatmap(pair[1], images, targets, source) for images in (pictures(), pictures().flip(3)))
+    torch.testing.assert_close(turned.flip(2), straight, rtol=0, atol=1e-4)
+    assert not torch.allclose(straight, straight.flip(2), atol=0.1)
 
 
 def test_a_network_in_training_has_what_its_recipe_says() -> None:
