@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import torch
 from torch import Tensor, nn
 
@@ -14,8 +16,9 @@ class Mirrorable(nn.Module):
 
     mirror = False
 
+    @abstractmethod
     def single(self, images: Tensor) -> Tensor:
-        raise NotImplementedError
+        """-> embedding (N, D) of the pictures as they are."""
 
     def forward_features(self, images: Tensor) -> Tensor:
         """-> embedding (N, D)."""

@@ -17,13 +17,14 @@ from poster.errors import InputError
 RENAMED = {"rare": "rare_cost"}  # values of a recipe that had another name in older records; 0 in every run of the ablation
 ADDED: dict[str, Any] = {"tutor_share": 0.0}  # values that older records lack, as they were before they had a name
 ADDED_AUGMENTATION: dict[str, Any] = {"light": 0.0}
+ADDED_CONTRACT: dict[str, Any] = {"mirror": False}
 FIELDS = ("rows", "labels", "log_probabilities")
 
 
 def as_today(recipe: dict[str, Any]) -> dict[str, Any]:
     """A stored recipe under the names and with the values that recipes have now."""
     known = ADDED | {RENAMED.get(key, key): value for key, value in recipe.items()}
-    return known | {"augmentation": ADDED_AUGMENTATION | known["augmentation"]}
+    return known | {"augmentation": ADDED_AUGMENTATION | known["augmentation"], "contract": ADDED_CONTRACT | known["contract"]}
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,8 @@ def test_the_committed_results_keep_what_came_with_them():
     for record in records:
         said = json.loads((RESULTS_FOLDER / f"{record.id}.json").read_text())
         assert record.reliability == {name: said["reliability"][name] for name in ("counts", "confidence", "accuracy")}
-        assert record.analyses["geometry"] == said["analyses"]["geometry"] and record.contract == said["contract"]
+        words = {name: plain_text(said["contract"][name]) for name in ("source", "licence")}
+        assert record.analyses["geometry"] == said["analyses"]["geometry"] and record.contract == {**said["contract"], **words}
         assert record.copies == {name: said["diagnosis"]["copies"][name] for name in record.copies} and record.copies
         assert Record.from_dict(json.loads(json.dumps(record.to_dict()))) == record
         assert "plane" not in record.analyses, "points of single images stay where they were measured"

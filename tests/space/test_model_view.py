@@ -36,7 +36,7 @@ def test_the_shipped_model_has_contract_cost_command_and_citation():
         "barsoum2016",
     ):
         assert found in text
-    assert "GFLOPs" not in text and "0.35 G (two operations" in text and "stand in the training part too" in text
+    assert "GFLOPs" not in text and "0.69 G (two operations" in text and "Counted twice" in text and "stand in the training part too" in text
     top = words(heading_html("posterpp_nano", rows) + rows_html(rows, record.id))
     assert percent(rows[0]) in top and "Measured here" in top and "majority-dedup" in top
     assert rows_html(rows, record.id).count('aria-current="true"') + rows_html(rows, record.id).count("aria-current=true") == 1

@@ -89,7 +89,7 @@ def test_a_run_trains_all_but_the_first_stage_and_its_file_is_a_tutor(published:
     data = TrainingData(images, np.eye(8, dtype=np.float32)[labels], labels, np.arange(32), np.arange(32, 48))
     monkeypatch.setattr(session, "load", lambda recipe, folder: data)
     run = train(MOBILE, tmp_path, tmp_path / "run", backbone=published)
-    begun, ended = torch.load(tmp_path / "run" / "start.pt"), load_file(Path(run["file"]))
+    begun, ended = torch.load(tmp_path / "run" / "start.pt", weights_only=True), load_file(Path(run["file"]))
     held = tuple(f"body.{number}." for number in range(HELD))
     for name, value in begun.items():
         if value.is_floating_point() and "running" not in name:
