@@ -44,7 +44,7 @@ def described(name: str, dtype: str) -> dict[str, str]:
 
 
 _ready: WeakKeyDictionary[nn.Module, dict[tuple[Any, ...], Run]] = WeakKeyDictionary()
-_lean: WeakKeyDictionary[nn.Module, tuple[tuple[int, ...], nn.Module]] = WeakKeyDictionary()
+_lean: WeakKeyDictionary[nn.Module, tuple[tuple[Any, ...], nn.Module]] = WeakKeyDictionary()
 _making = threading.Lock()
 
 
@@ -79,9 +79,9 @@ def lean(model: nn.Module) -> nn.Module:
         return known[1]
 
 
-def _versions(model: nn.Module) -> tuple[int, ...]:
-    """What changes when weights are changed in place."""
-    return tuple(tensor._version for tensor in (*model.parameters(), *model.buffers()) if not tensor.is_inference())
+def _versions(model: nn.Module) -> tuple[Any, ...]:
+    """What changes when weights are changed in place, or moved."""
+    return tuple((tensor._version, tensor.device, tensor.dtype) for tensor in (*model.parameters(), *model.buffers()) if not tensor.is_inference())
 
 
 def both(model: Any, images: Tensor) -> tuple[Tensor, Tensor | None]:

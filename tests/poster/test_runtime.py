@@ -75,6 +75,7 @@ def test_the_lean_network_has_the_gradients_of_the_model_and_follows_its_weights
     with torch.no_grad():
         model.head.bias.add_(3)
     torch.testing.assert_close(lean(model)(images[:2]), before + 3)
+    assert lean(model.double())(images[:2].double()).dtype == torch.float64  # as it is after a move to another device
 
 
 @pytest.mark.parametrize(("n", "threads", "at_once"), [(48, 2, 2), (48, 1, 1), (12, 2, 1)])
