@@ -32,7 +32,10 @@ DOWNLOAD_BYTES = 2 * 2**20
 # Detection sees a copy of the photo of about so many pixels, enlarged at most so many times: bounded work, and faces of a size the detector knows.
 YUNET_PIXELS, YUNET_ENLARGE, YUNET_SCORE = 640 * 640, 2.0, 0.7
 YUNET_CLOSE_UP_PIXELS = 256 * 256  # YuNet finds 98 % of close-ups 256 pixels high, 49 % at 640: so a second, cheap look
-DLIB_PIXELS, DLIB_ENLARGE, DLIB_SCORE = 2_000_000, 4.0, 0.2  # its smallest face is 80 pixels
+DLIB_PIXELS, DLIB_ENLARGE, DLIB_SCORE = 2_000_000, 4.0, 0.2  # its smallest face is 80 pixels of the copy
+DLIB_FINE_PIXELS, DLIB_FINE_ENLARGE = 1_000_000, 2.0  # a copy of so many pixels is enlarged less: faces of 40 pixels hold as much as a model reads
+# Beside a face as tall as that share of the photo's shorter side, only faces about half as tall count; a copy of so many times fewer pixels shows them.
+DLIB_CLOSE_UP, DLIB_COARSER = 1 / 3, 4
 DLIB_CLOSER_PIXELS = 8_000_000  # where it found none: the small faces of a group. Half a second, so only then
 YUNET_CLOSER_PIXELS = 9 * YUNET_PIXELS  # likewise
 DLIB_SIDEWAYS = (1, 2)  # of its five templates: frontal, looking left, looking right, and two of a tilted frontal face
@@ -131,14 +134,14 @@ def _dlib() -> Detector:
     idle: list[dlib.fhog_object_detector] = []
     left, top, right, bottom = DLIB_TO_FACE
 
-    def look(photo: np.ndarray, pixels: int) -> list[Found]:
+    def look(photo: np.ndarray, pixels: float) -> list[Found]:
         grey, scale = _resized(photo, pixels, DLIB_ENLARGE)
         try:
             network = idle.pop()
         except IndexError:
             network = dlib.get_frontal_face_detector()
         squares, scores, kinds = network.run(grey, 0, DLIB_SCORE)
-        if pixels == DLIB_PIXELS:  # the features of a larger picture are not worth their memory
+        if pixels <= DLIB_PIXELS:  # the features of a larger picture are not worth their memory
             idle.append(network)
         found = []
         for square, score, kind in zip(squares, scores, kinds, strict=True):
@@ -149,10 +152,21 @@ def _dlib() -> Detector:
 
     def find(rgb: np.ndarray) -> list[Found]:
         photo = np.asarray(Image.fromarray(rgb).convert("L"))
-        closer = photo.size * DLIB_ENLARGE**2 > DLIB_PIXELS  # else the first look was as close as any
-        return look(photo, DLIB_PIXELS) or (look(photo, DLIB_CLOSER_PIXELS) if closer else [])
+        usual = _dlib_pixels(photo.size)
+        if usual >= DLIB_FINE_PIXELS:
+            close = DLIB_CLOSE_UP * min(photo.shape)
+            faces = look(photo, usual / DLIB_COARSER)
+            if any(face.box[3] - face.box[1] >= close for face in faces):
+                return faces
+        closer = photo.size * DLIB_ENLARGE**2 > usual  # else the usual look was as close as any
+        return look(photo, usual) or (look(photo, DLIB_CLOSER_PIXELS) if closer else [])
 
     return Detector("dlib", find)
+
+
+def _dlib_pixels(photo: int) -> float:
+    """Pixels of a photo -> of the copy that dlib looks at."""
+    return min(photo * DLIB_ENLARGE**2, max(DLIB_FINE_PIXELS, min(photo * DLIB_FINE_ENLARGE**2, DLIB_PIXELS)))
 
 
 def _s3fd(path: Path) -> Detector:
@@ -168,7 +182,7 @@ def _s3fd(path: Path) -> Detector:
     return Detector("s3fd", find)
 
 
-def _resized(photo: np.ndarray, pixels: int, enlarge: float) -> tuple[np.ndarray, float]:
+def _resized(photo: np.ndarray, pixels: float, enlarge: float) -> tuple[np.ndarray, float]:
     """The photo, RGB (H, W, 3) or grey (H, W), at about ``pixels`` pixels, and the factor from photo to copy."""
     height, width = photo.shape[:2]
     scale = min((pixels / (height * width)) ** 0.5, enlarge)
