@@ -18,7 +18,7 @@ from eval.mapping import LabelMap
 from eval.photos import CONDITIONS, Condition, Photo
 from eval.predictions import Predictions
 from eval.significance import Interval, bootstrap_mean, paired_bootstrap, wilson
-from poster.detectors import SAME_FACE
+from poster.detectors import SAME_FACE, overlap
 from poster.face import CropBox, Face, find_faces
 from poster.photo import read_photo
 from poster.predict import Prediction, predict_many
@@ -43,21 +43,13 @@ class Answers:
         return self.predicted >= 0
 
 
-def overlap(one: Face, other: Face) -> float:
-    """Intersection over union of two boxes."""
-    x0, y0 = np.maximum(one.box[:2], other.box[:2]).tolist()
-    x1, y1 = np.minimum(one.box[2:], other.box[2:]).tolist()
-    shared = max(0.0, x1 - x0) * max(0.0, y1 - y0)
-    return shared / (one.area + other.area - shared)
-
-
 def looked_at(photo: Photo, condition: Condition, margin: float) -> tuple[Pixels, tuple[Face, ...]]:
     """The photo as the app reads it, and its face: the known one, or the one the app finds there; none where it finds none in that place."""
     rgb, known = read_photo(photo.upload()), photo.face(margin)
     if not condition.finds:
         return rgb, (known,)
-    there = [face for face in find_faces(rgb) if overlap(face, known) >= SAME_FACE]
-    return rgb, tuple(sorted(there, key=lambda face: -overlap(face, known))[:1])
+    there = [face for face in find_faces(rgb) if overlap(face.box, known.box) >= SAME_FACE]
+    return rgb, tuple(sorted(there, key=lambda face: -overlap(face.box, known.box))[:1])
 
 
 def answers(

@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -41,6 +41,7 @@ YUNET_CLOSER_PIXELS = 9 * YUNET_PIXELS  # likewise
 DLIB_SIDEWAYS = (1, 2)  # of its five templates: frontal, looking left, looking right, and two of a tilted frontal face
 S3FD_PIXELS, S3FD_ENLARGE = 512 * 512, 2.0
 SAME_FACE = 0.4  # intersection over union from which two boxes are one face
+Box = tuple[float, float, float, float]
 
 # dlib draws a square from the brows to the chin. As shares of that square, the box the others draw: hairline to chin, ear to ear.
 # Medians over 600 FER2013 pictures, against YuNet's box (see FER2013_MARGIN in face.py for the same pictures).
@@ -53,7 +54,7 @@ class Found:
     landmarks (5, 2) x, y in pixels (eye, eye, nose, mouth corner, mouth corner, each pair from the left of the picture) or None;
     sideways: whether the detector took it for a face that looks aside."""
 
-    box: tuple[float, float, float, float]
+    box: Box
     score: float
     landmarks: np.ndarray | None = None
     sideways: bool = False
@@ -61,10 +62,17 @@ class Found:
 
 @dataclass(frozen=True)
 class Detector:
-    """A name to show ("yunet", "dlib", "s3fd") and a function from RGB uint8 (H, W, 3) to the faces in it. Safe to call from several threads."""
+    """A name to show ("yunet", "dlib", "s3fd") and how it looks at RGB uint8 (H, W, 3): what each look adds, the quickest first.
+
+    Safe to call from several threads; an iteration may begin in one and end in another.
+    """
 
     name: str
-    find: Callable[[np.ndarray], list[Found]]
+    looks: Callable[[np.ndarray], Iterator[list[Found]]]
+
+    def find(self, rgb: np.ndarray) -> list[Found]:
+        """The faces of all looks."""
+        return [face for added in self.looks(rgb) for face in added]
 
 
 def detector() -> Detector:
@@ -119,10 +127,10 @@ def _yunet(path: Path) -> Detector:
             for x, y, w, h in [row[:4]]
         ]
 
-    def find(rgb: np.ndarray) -> list[Found]:
-        return _distinct(look(rgb, YUNET_PIXELS) + look(rgb, YUNET_CLOSE_UP_PIXELS)) or look(rgb, YUNET_CLOSER_PIXELS)
+    def looks(rgb: np.ndarray) -> Iterator[list[Found]]:
+        yield _distinct(look(rgb, YUNET_PIXELS) + look(rgb, YUNET_CLOSE_UP_PIXELS)) or look(rgb, YUNET_CLOSER_PIXELS)
 
-    return Detector("yunet", find)
+    return Detector("yunet", looks)
 
 
 def _dlib() -> Detector:
@@ -150,18 +158,18 @@ def _dlib() -> Detector:
             found.append(Found(box, float(score), sideways=kind in DLIB_SIDEWAYS))
         return found
 
-    def find(rgb: np.ndarray) -> list[Found]:
-        photo = np.asarray(Image.fromarray(rgb).convert("L"))
+    def looks(rgb: np.ndarray) -> Iterator[list[Found]]:
+        photo, first = np.asarray(Image.fromarray(rgb).convert("L")), []
         usual = _dlib_pixels(photo.size)
         if usual >= DLIB_FINE_PIXELS:
-            close = DLIB_CLOSE_UP * min(photo.shape)
-            faces = look(photo, usual / DLIB_COARSER)
-            if any(face.box[3] - face.box[1] >= close for face in faces):
-                return faces
-        closer = photo.size * DLIB_ENLARGE**2 > usual  # else the usual look was as close as any
-        return look(photo, usual) or (look(photo, DLIB_CLOSER_PIXELS) if closer else [])
+            yield (first := look(photo, usual / DLIB_COARSER))
+            if any(face.box[3] - face.box[1] >= DLIB_CLOSE_UP * min(photo.shape) for face in first):
+                return
+        yield (more := [face for face in look(photo, usual) if not any(overlap(face.box, known.box) > SAME_FACE for known in first)])
+        if not first + more and photo.size * DLIB_ENLARGE**2 > usual:  # else this look was as close as any
+            yield look(photo, DLIB_CLOSER_PIXELS)
 
-    return Detector("dlib", find)
+    return Detector("dlib", looks)
 
 
 def _dlib_pixels(photo: int) -> float:
@@ -175,11 +183,11 @@ def _s3fd(path: Path) -> Detector:
 
     network = FaceDetector(device="cpu", path_to_detector=str(path))
 
-    def find(rgb: np.ndarray) -> list[Found]:
+    def looks(rgb: np.ndarray) -> Iterator[list[Found]]:
         small, scale = _resized(rgb, S3FD_PIXELS, S3FD_ENLARGE)
-        return [Found(_scaled(row[:4], scale), float(row[4])) for row in network.detect_from_image(small)]
+        yield [Found(_scaled(row[:4], scale), float(row[4])) for row in network.detect_from_image(small)]
 
-    return Detector("s3fd", find)
+    return Detector("s3fd", looks)
 
 
 def _resized(photo: np.ndarray, pixels: float, enlarge: float) -> tuple[np.ndarray, float]:
@@ -190,9 +198,16 @@ def _resized(photo: np.ndarray, pixels: float, enlarge: float) -> tuple[np.ndarr
     return np.asarray(Image.fromarray(photo).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)), scale
 
 
-def _scaled(box: np.ndarray | tuple[float, ...], scale: float) -> tuple[float, float, float, float]:
+def _scaled(box: np.ndarray | tuple[float, ...], scale: float) -> Box:
     x0, y0, x1, y1 = (float(value) / scale for value in box)
     return x0, y0, x1, y1
+
+
+def overlap(one: Box, other: Box) -> float:
+    """Intersection over union of two boxes."""
+    wide, tall = min(one[2], other[2]) - max(one[0], other[0]), min(one[3], other[3]) - max(one[1], other[1])
+    shared = max(0.0, wide) * max(0.0, tall)
+    return shared / ((one[2] - one[0]) * (one[3] - one[1]) + (other[2] - other[0]) * (other[3] - other[1]) - shared)
 
 
 def _distinct(found: list[Found]) -> list[Found]:

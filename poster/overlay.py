@@ -17,7 +17,7 @@ RIM = 1.6  # radius of its dark rim, in its own
 
 
 def colour(values: np.ndarray) -> np.ndarray:
-    """float (H, W) in 0..1 -> uint8 RGB (H, W, 3)."""
+    """float (...) in 0..1 -> uint8 RGB (..., 3)."""
     position = np.clip(values, 0, 1) * (len(_STOPS) - 1)
     stops = np.arange(len(_STOPS))
     return np.stack([np.interp(position, stops, _STOPS[:, channel]) for channel in range(3)], axis=-1).round().astype(np.uint8)

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 from collections.abc import Iterator, Sequence
+from functools import cache
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -172,16 +173,25 @@ def _cut(answer: Answer, face: Prediction) -> np.ndarray:
 
 
 def _heat(values: np.ndarray) -> str:
-    """Strong places opaque, weak ones clear; the page multiplies this by the opacity chosen."""
-    alpha = (255 * opacity(values)).round().astype(np.uint8)
-    return _encoded(Image.fromarray(np.dstack([colour(values), alpha])), "png", compress_level=1)  # an eighth of WebP's time, 24 KB instead of 5
+    """Strong places opaque, weak ones clear; the page multiplies this by the opacity chosen. In 256 steps, so that a pixel is one byte."""
+    colours, clear = _palette()
+    image = Image.fromarray((255 * values.clip(0, 1)).round().astype(np.uint8))
+    image.putpalette(colours)
+    return _encoded(image, "png", compress_level=1, transparency=clear)  # a fraction of WebP's time
+
+
+@cache
+def _palette() -> tuple[bytes, bytes]:
+    """What 256 values from 0 to 1 are drawn in: red, green and blue of each, and how opaque each is."""
+    steps = np.linspace(0, 1, 256)
+    return colour(steps).tobytes(), (255 * opacity(steps)).round().astype(np.uint8).tobytes()
 
 
 def _jpeg(rgb: np.ndarray) -> str:
     return _encoded(Image.fromarray(rgb), "jpeg", quality=86)
 
 
-def _encoded(image: Image.Image, kind: str, **options: int) -> str:
+def _encoded(image: Image.Image, kind: str, **options: int | bytes) -> str:
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -8,7 +8,8 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from poster.errors import InputError
-from poster.face import detector_name, find_faces
+from poster.face import detector_name, find_faces, largest, looks
 from poster.labels import EXPRESSIONS
 from poster.photo import read_photo
 from poster.shipped import model_path, shipped_models
@@ -107,7 +108,7 @@ class Engine:
         self._models: OrderedDict[Path, Any] = OrderedDict()
         self._own: OrderedDict[str, OwnModel] = OrderedDict()
         self._loading, self._eyes = threading.Lock(), threading.Semaphore(EYES)
-        self._gather = Gather(self._predict, TOGETHER)
+        self._gather, self._searches = Gather(self._predict, TOGETHER), ThreadPoolExecutor(EYES, "search")
 
     @property
     def files(self) -> dict[str, Path]:
@@ -184,13 +185,16 @@ class Engine:
         start, known = time.monotonic(), [] if known is None else known
         with self._eyes:
             rgb = read_photo(data)
-            if not whole and not known:
-                known.append(find_faces(rgb))
-        faces = () if whole else known[0]
+            finer = None if whole or known else looks(rgb)
+            faces = largest(next(finer)) if finer else () if whole else known[0]
         if whole:
             from poster.predict import whole_picture
 
             faces = (whole_picture(rgb),)
+        # A heatmap takes about as long as finer looks: they go on meanwhile, and the model sees afterwards what they add.
+        rest = self._searches.submit(self._rest, finer).result if finer else tuple
+        if heatmap is None or not faces:
+            faces, rest = largest((*faces, *rest())), tuple
         height, width = rgb.shape[:2]
         shown = Image.fromarray(rgb)
         shown.thumbnail((SHOWN_SIDE, SHOWN_SIDE), reducing_gap=2.0)
@@ -198,12 +202,14 @@ class Engine:
         for model in models:
             name, drawn, remark = model or self.names[0], heatmap, ""
             try:
-                predictions = self._gather((name, drawn, points), (rgb, faces))
+                faces, predictions = self._asked((name, drawn, points), rgb, faces, rest)
             except NoHeatmap as error:  # what another model beside it can draw is no reason to leave this one's answer out
                 drawn, remark = None, str(error)
-                predictions = self._gather((name, drawn, points), (rgb, faces))
+                faces, predictions = self._asked((name, drawn, points), rgb, faces, rest)
             heat = None if drawn is None else _over_copy(predictions, drawn.source, shown, width)
             found.append(Answer(np.asarray(shown), heat, predictions, width, height, self.title(model), drawn, detector, time.monotonic() - start, remark))
+        if not whole and not known:
+            known.append(faces)
         return found
 
     def look(self, rgb: np.ndarray, model: str = "") -> tuple[Prediction, ...]:
@@ -211,6 +217,20 @@ class Engine:
         with self._eyes:
             faces = find_faces(rgb)
         return self._gather((model or self.names[0], None, False), (rgb, faces))
+
+    def _rest(self, finer: Iterator[tuple[Face, ...]]) -> tuple[Face, ...]:
+        with self._eyes:
+            return tuple(face for added in finer for face in added)
+
+    def _asked(
+        self, key: tuple[str, Heat | None, bool], rgb: np.ndarray, faces: tuple[Face, ...], rest: Callable[[], tuple[Face, ...]]
+    ) -> tuple[tuple[Face, ...], tuple[Prediction, ...]]:
+        """What a model says of ``faces`` and of those that a search under way adds: the largest of all, and its predictions."""
+        said = dict(zip(faces, self._gather(key, (rgb, faces)), strict=True))
+        every = largest(dict.fromkeys((*faces, *rest())))
+        if added := tuple(face for face in every if face not in said):
+            said |= zip(added, self._gather(key, (rgb, added)), strict=True)
+        return every, tuple(said[face] for face in every)
 
     def _predict(self, key: tuple[str, Heat | None, bool], photos: list[tuple[np.ndarray, tuple[Face, ...]]]) -> list[tuple[Prediction, ...]]:
         model, heatmap, points = key

@@ -19,11 +19,10 @@ from eval.inference import Compute, infer
 from eval.mapping import LabelMap
 from eval.photos import CONDITIONS, Condition, Photo, enlarged
 from eval.photos_page import costs, finder_table, page, summary, table, verdict
-from eval.photos_run import Answers, answers, measure, overlap, row, scored
+from eval.photos_run import Answers, answers, measure, row, scored
 from eval.predictions import Predictions
 from poster.data.sketch import sketch_set
 from poster.digest import file_sha256
-from poster.face import Face
 from poster.preprocess import resize, to_input
 from poster.shipped import SHIPPED, model_path
 from tests.eval.conftest import CONTRACT, SmallNet
@@ -135,12 +134,6 @@ def test_where_no_face_is_found_every_answer_is_wrong(found: dict[str, Any]) -> 
     nowhere = found["conditions"]["nowhere"]
     assert nowhere["found"]["value"] == nowhere["accuracy"]["value"] == nowhere["same_answer"]["value"] == 0
     assert nowhere["among_found"] is None and nowhere["difference"]["value"] == pytest.approx(-found["plain"]["accuracy"]["value"])
-
-
-def test_overlap_of_boxes() -> None:
-    one = Face((0.0, 0.0, 10.0, 10.0))
-    assert overlap(one, Face((5.0, 0.0, 15.0, 10.0))) == pytest.approx(1 / 3)
-    assert overlap(one, one) == 1 and overlap(one, Face((20.0, 20.0, 30.0, 30.0))) == 0
 
 
 def test_the_page_follows_from_the_intervals(answer: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ import skimage.data
 from PIL import Image
 
 from poster import detectors
-from poster.detectors import DOWNLOAD_BYTES, DOWNLOAD_SETTING, WEIGHTS_SETTING, YUNET_FILE, detector
+from poster.detectors import DOWNLOAD_BYTES, DOWNLOAD_SETTING, WEIGHTS_SETTING, YUNET_FILE, detector, overlap
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTENT = b"weights" * 5000
@@ -217,6 +217,12 @@ def test_the_copy_that_dlib_looks_at(photo, copy):
     """Enlarged four times at most, twice from a million pixels on, and never beyond two million."""
     wanted = detectors._dlib_pixels(photo[0] * photo[1])
     assert wanted == pytest.approx(copy[0] * copy[1], rel=2e-3)
+
+
+def test_overlap_of_boxes():
+    one = (0.0, 0.0, 10.0, 10.0)
+    assert overlap(one, (5.0, 0.0, 15.0, 10.0)) == pytest.approx(1 / 3)
+    assert overlap(one, one) == 1 and overlap(one, (20.0, 20.0, 30.0, 30.0)) == overlap(one, (0.0, 20.0, 10.0, 30.0)) == 0
 
 
 def test_importing_costs_neither_torch_nor_opencv():

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from poster.overlay import colour, opacity
 from poster.predict import Prediction
 from space.answer_view import NO_FACE, WEAK, answer_html, answers_html, message_html
 from space.engine import Answer, Heat
@@ -51,7 +52,8 @@ def an_answer(*faces: Prediction, detector="dlib") -> Answer:
 
 
 def pixels(source: str) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(source.split(",", 1)[1]))))
+    """As a browser sees them: red, green, blue, opaqueness."""
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(source.split(",", 1)[1]))).convert("RGBA"))
 
 
 def test_a_heatmap_that_is_missing_and_faces_that_were_left_out_are_said():
@@ -77,6 +79,15 @@ def test_the_heatmap_is_clear_where_nothing_was_read():
     heat = pixels(Elements(answer_html(an_answer(face()))).of("heat")[0]["src"])
     assert heat.shape == (100, 200, 4)
     assert heat[80:, :, 3].max() == 0 and heat[40, 95, 3] > 200 and heat[40, 60, 3] < heat[40, 90, 3]
+
+
+def test_the_heatmap_has_the_scale_and_the_opaqueness_of_every_other_one():
+    answer = an_answer(face())
+    values = np.linspace(0, 1, 20_000).reshape(100, 200)
+    seen = pixels(Elements(answer_html(replace(answer, heat=values.astype(np.float32)))).of("heat")[0]["src"]).astype(int)
+    assert np.abs(seen[..., :3] - colour(values)).max() <= 2
+    expected = 255 * opacity(values)
+    assert np.abs(seen[..., 3] - expected)[values > 0.1].max() <= 2 and seen[..., 3][values < 0.0176].max() == 0
 
 
 def test_the_downloads_hold_every_number():

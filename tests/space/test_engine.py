@@ -15,7 +15,7 @@ from poster import attention
 from poster.checkpoint import load_model
 from poster.contract import ModelContract
 from poster.errors import InputError, PhotoError
-from poster.face import find_faces
+from poster.face import Face, find_faces, looks
 from poster.labels import ORDERS
 from poster.landmarks import face_points
 from poster.models import create_model
@@ -195,13 +195,57 @@ def test_a_model_that_cannot_draw_a_heatmap_answers_without_one_beside_the_other
 def test_two_models_and_a_second_look_look_for_the_faces_once(weights, tmp_path, monkeypatch):
     other = tmp_path / "other.safetensors"
     other.write_bytes(weights.read_bytes())
-    both, looks = Engine(str(weights), lambda: {"theirs": other}), []
-    monkeypatch.setattr("space.engine.find_faces", lambda rgb: looks.append(1) or find_faces(rgb))
+    both, searched = Engine(str(weights), lambda: {"theirs": other}), []
+    monkeypatch.setattr("space.engine.looks", lambda rgb: searched.append(1) or looks(rgb))
     first, second = both.answers(example(), ("", "theirs"), Heat("features"))
-    assert looks == [1] and (first.model, second.model) == ("random_nano", "theirs")
+    assert searched == [1] and (first.model, second.model) == ("random_nano", "theirs")
     np.testing.assert_allclose(first.heat, second.heat, atol=1e-6)
     known = []
     again = [both.answers(example(), ("",), None, known=known)[0] for _ in range(2)]
-    assert looks == [1, 1] and again[0].predictions == again[1].predictions == first.predictions != ()
+    assert searched == [1, 1] and again[0].predictions == again[1].predictions == first.predictions != ()
     (whole,) = both.answers(example(), ("",), None, whole=True, known=known)
-    assert len(looks) == 2 and whole.predictions[0].box == (0, 0, 512, 512), "other faces than the known ones"
+    assert len(searched) == 2 and whole.predictions[0].box == (0, 0, 512, 512), "other faces than the known ones"
+
+
+def test_finer_looks_go_on_while_the_model_is_at_the_faces_of_the_first(engine, monkeypatch):
+    """Nine faces: the second look's come only once the model has been asked; what is left are the eight largest, each with its own answer."""
+    rgb = read_photo(example())
+    (astronauts,) = find_faces(rgb)
+    large, small = ([Face((x, 300.0, x + side, 300.0 + side)) for x in range(0, 400, 80)] for side in (70, 40))
+    asked = threading.Event()
+
+    def in_turn(_):
+        yield (astronauts, *large[:3])
+        assert asked.wait(60), "the model waited for the search"
+        yield (*small, *large[3:])
+
+    gathered = engine._gather
+
+    def gather(key, item):
+        result = gathered(key, item)
+        asked.set()
+        return result
+
+    monkeypatch.setattr("space.engine.looks", in_turn)
+    monkeypatch.setattr(engine, "_gather", gather)
+    known = []
+    (answer,) = engine.answers(example(), ("",), Heat("features"), known=known)
+    boxes = [one.box for one in answer.predictions]
+    assert boxes == [one.box for one in (astronauts, *large, *small[:2])] == [one.box for one in known[0]]
+    alone = predict(engine.load(), rgb, (astronauts, *large, *small[:2]), ("features",))
+    for one, expected in zip(answer.predictions, alone, strict=True):
+        np.testing.assert_allclose(one.probabilities, expected.probabilities, atol=1e-6)
+    np.testing.assert_allclose(answer.heat, over_photo(alone, "features", 512, 512), atol=1e-5)
+    assert engine.answers(example(), ("",), None, known=known)[0].predictions == tuple(alone)
+
+
+def test_without_a_heatmap_and_without_a_face_the_search_is_finished_first(engine, monkeypatch):
+    (astronauts,) = find_faces(read_photo(example()))
+    for heatmap, first in ((None, (astronauts,)), (Heat(), ())):
+        monkeypatch.setattr("space.engine.looks", lambda _, first=first: iter((first, (Face((0.0, 0.0, 300.0, 300.0)),))))
+        asked = []
+        gathered = engine._gather
+        monkeypatch.setattr(engine, "_gather", lambda key, item, gathered=gathered, asked=asked: asked.append(item[1]) or gathered(key, item))
+        found = [one.box for one in engine.answer(example(), heatmap=heatmap).predictions]
+        monkeypatch.setattr(engine, "_gather", gathered)
+        assert found == [(0.0, 0.0, 300.0, 300.0), *(one.box for one in first)] and len(asked) == 1
