@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import skimage.data
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from poster import detectors
-from poster.detectors import DOWNLOAD_BYTES, DOWNLOAD_SETTING, WEIGHTS_SETTING, YUNET_FILE, detector, overlap
+from poster.detectors import DLIB_DOUBTFUL, DLIB_SCORE, DOWNLOAD_BYTES, DOWNLOAD_SETTING, WEIGHTS_SETTING, YUNET_FILE, detector, overlap
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTENT = b"weights" * 5000
@@ -200,6 +200,20 @@ def test_beside_a_close_up_dlib_finds_a_face_half_as_large():
         photo.paste(head.resize((round(2.3 * face), round(2.6 * face)), Image.Resampling.LANCZOS), corner)
     widths = sorted(one.box[2] - one.box[0] for one in detector().find(np.asarray(photo)))
     assert widths == pytest.approx([100, 200], rel=0.2)
+
+
+def test_a_doubtful_face_counts_where_no_other_is_found():
+    """A blurred head alone is found; beside a sharp one it is not, and with the usual threshold it never was."""
+    head = Image.fromarray(skimage.data.astronaut()[:260, 110:340])
+    blurred = head.filter(ImageFilter.GaussianBlur(4))
+    (alone,) = detector().find(np.asarray(blurred))
+    assert DLIB_DOUBTFUL <= alone.score < DLIB_SCORE
+    assert overlap(alone.box, detector().find(np.asarray(head))[0].box) > 0.6
+    pair = Image.new("RGB", (2 * head.width, head.height))
+    pair.paste(blurred, (0, 0))
+    pair.paste(head, (head.width, 0))
+    (sharp,) = detector().find(np.asarray(pair))
+    assert sharp.score >= DLIB_SCORE and sharp.box[0] > head.width
 
 
 @pytest.mark.parametrize(
