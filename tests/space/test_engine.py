@@ -211,13 +211,13 @@ def test_finer_looks_go_on_while_the_model_is_at_the_faces_of_the_first(engine, 
     """Nine faces: the second look's come only once the model has been asked; what is left are the eight largest, each with its own answer."""
     rgb = read_photo(example())
     (astronauts,) = find_faces(rgb)
-    large, small = ([Face((x, 300.0, x + side, 300.0 + side)) for x in range(0, 400, 80)] for side in (70, 40))
+    large, small = ([Face((x, 300.0, x + side + x / 80, 300.0 + side)) for x in range(320, -1, -80)] for side in (70, 40))  # largest first
     asked = threading.Event()
 
     def in_turn(_):
-        yield (astronauts, *large[:3])
+        yield (astronauts, *large[2:])
         assert asked.wait(60), "the model waited for the search"
-        yield (*small, *large[3:])
+        yield (*small, *large[:2])
 
     gathered = engine._gather
 
