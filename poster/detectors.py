@@ -1,6 +1,6 @@
 """Face detectors of the face_alignment package behind one shape: YuNet or S3FD where their weights are at hand, else dlib, which needs none.
 
-Cost of one 512 x 512 photo on one core: YuNet 30 ms, dlib 120 ms, S3FD 2 s. S3FD therefore runs only where its weights are named.
+Cost of one 512 x 512 photo on one core: YuNet 30 ms, dlib two to three times that, S3FD 2 s. S3FD therefore runs only where its weights are named.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 OPACITY = 60  # percent the strongest place of the heatmap starts with
 LEAST = 320  # pixels a photo is shown wide, however small it is
 THUMB = 96  # pixels of a face's own picture
-NARROW = 0.16  # of the photo's width; a narrower box carries its number alone
+NARROW = 0.15  # of the photo's width; a narrower box carries its number alone
 TOP = 0.08  # of its height; a box that starts above has its words inside
 DETECTORS = {"dlib": "dlib (histogram of gradients)", "yunet": "YuNet", "s3fd": "S3FD"}
 NO_FACE = "No face was found in this photo. Use a larger or more frontal face, or classify the whole picture as if it were one."
