@@ -34,9 +34,9 @@ YUNET_PIXELS, YUNET_ENLARGE, YUNET_SCORE = 640 * 640, 2.0, 0.7
 YUNET_CLOSE_UP_PIXELS = 256 * 256  # YuNet finds 98 % of close-ups 256 pixels high, 49 % at 640: so a second, cheap look
 DLIB_PIXELS, DLIB_ENLARGE = 2_000_000, 4.0  # its smallest face is 80 pixels of the copy
 # Where no face has DLIB_SCORE, those with DLIB_DOUBTFUL count. Of 200 FER2013 faces (PublicTest) in photos 175 are found so, 154 without; in 300 cuttings
-# from photos of other things two faces that are none, without it none.
+# from photos of other things (coins, with their heads, left out) two faces that are none, without it none.
 DLIB_SCORE, DLIB_DOUBTFUL = 0.2, -0.2
-DLIB_FINE_PIXELS, DLIB_FINE_ENLARGE = 1_000_000, 2.0  # a copy of so many pixels is enlarged less: faces of 40 pixels hold as much as a model reads
+DLIB_FINE_PIXELS, DLIB_FINE_ENLARGE = 1_000_000, 2.0  # a copy of so many pixels is enlarged less: faces under 40 pixels hold less than any model reads
 # Beside a face as tall as that share of the photo's shorter side, only faces about half as tall count; a copy of so many times fewer pixels shows them.
 DLIB_CLOSE_UP, DLIB_COARSER = 1 / 3, 4
 DLIB_CLOSER_PIXELS = 8_000_000  # where it found none: the small faces of a group. Half a second, so only then

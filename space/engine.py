@@ -186,11 +186,13 @@ class Engine:
         with self._eyes:
             rgb = read_photo(data)
             finer = None if whole or known else looks(rgb)
-            faces = largest(next(finer)) if finer else () if whole else known[0]
+            faces = largest(next(finer)) if finer else ()
         if whole:
             from poster.predict import whole_picture
 
             faces = (whole_picture(rgb),)
+        elif known:
+            faces = known[0]
         # A heatmap takes about as long as finer looks: they go on meanwhile, and the model sees afterwards what they add.
         rest = self._searches.submit(self._rest, finer).result if finer else tuple
         if heatmap is None or not faces:
@@ -219,6 +221,7 @@ class Engine:
         return self._gather((model or self.names[0], None, False), (rgb, faces))
 
     def _rest(self, finer: Iterator[tuple[Face, ...]]) -> tuple[Face, ...]:
+        """What the looks that are left add."""
         with self._eyes:
             return tuple(face for added in finer for face in added)
 
