@@ -50,7 +50,7 @@ def train(
 ) -> dict[str, Tensor]:
     """Train ``model`` and return the weights (averaged, if the recipe averages) of the epoch with the lowest cross-entropy on the validation split.
 
-    tutor: its answers to each batch have ``recipe.tutor_share`` in the targets.
+    tutor: its answers to each batch have ``recipe.tutor_share`` in the targets; with ``recipe.tutor_plain`` those to the pictures as they are.
     The cross-entropy chooses because it is steadier: a few thousand pictures leave the accuracy uncertain by more than epochs differ. It is taken at the
     temperature that suits the epoch best: the finished model gets one too, and targets that are softer or harder than the labels would decide otherwise.
     Runs on what ``accelerate`` finds: a CPU, a GPU, or several under ``accelerate launch``. A crash loses at most one epoch: ``out/last.pt``
@@ -59,6 +59,8 @@ def train(
     if recipe.target not in TARGETS:
         raise InputError(f"the target {recipe.target!r} is unknown; known are {', '.join(TARGETS)}")
     accelerator = Accelerator()
+    if tutor is not None and recipe.tutor_plain:
+        data, tutor = asked_once(tutor.to(accelerator.device), data, recipe, contract), None
     learner = Learner(model, recipe, data.votes.shape[1])
     if recipe.freeze_landmarks:
         learner.hold_landmarks()
@@ -140,6 +142,14 @@ def _epoch(
         if live is not None and accelerator.is_main_process:
             live.step(epoch * steps + step + 1, loss=total / (step + 1), lr=lr)
     return {"epoch": epoch + 1, "lr": lr, "train_loss": total / steps}
+
+
+def asked_once(tutor: Tutor, data: TrainingData, recipe: Recipe, contract: ModelContract) -> TrainingData:
+    """The data with the tutor's answers to its training pictures, as they are, in the votes (``recipe.tutor_share``)."""
+    answers = predict(tutor, data.images[data.train], contract)
+    votes = data.votes.copy()
+    votes[data.train] = torch.lerp(torch.from_numpy(votes[data.train]), answers, recipe.tutor_share).numpy()
+    return dataclasses.replace(data, votes=votes)
 
 
 def plan(epoch: int, data: TrainingData, recipe: Recipe) -> tuple[np.ndarray, int, Augmentation]:

@@ -70,6 +70,11 @@ def _by_name(*recipes: Recipe) -> dict[str, Recipe]:
 
 
 _NO_SCRIPT = "on FERPlus; no official script exists"
+_TWO_TUTORS = NANO_CONTRACT.replace(
+    source="trained on FERPlus by this project, under tutors that began as dlib's and InsightFace's face recognition networks",
+    licence="research only (FER2013 pictures; a tutor made from InsightFace's weights)",
+    mirror=True,
+)
 _LOWER: dict[str, Any] = {"region": "lower", "augmentation": PLAIN}
 _FURTHER: dict[str, Any] = {"warmup_epochs": 0.5, "ramp_epochs": 0.0, "auxiliary": 0.0, "compile": True}  # of ours that begin with trained weights
 RECIPES = _by_name(
@@ -131,11 +136,7 @@ RECIPES = _by_name(
         "posterpp_nano_both_ways",
         "posterpp_nano",
         "ours, shipped: posterpp_nano taken further (--start) under a tutor (--tutor); it answers with the mean of a face and its mirror image",
-        contract=NANO_CONTRACT.replace(
-            source="trained on FERPlus by this project, under tutors that began as dlib's and InsightFace's face recognition networks",
-            licence="research only (FER2013 pictures; a tutor made from InsightFace's weights)",
-            mirror=True,
-        ),
+        contract=_TWO_TUTORS,
         epochs=12,
         lr=5e-4,
         **_FURTHER,
@@ -143,6 +144,20 @@ RECIPES = _by_name(
         rare_cost=0.002,
         tutor_share=0.7,
         augmentation=Augmentation(mixup=0.3),
+    ),
+    Recipe(
+        "posterpp_nano_steady",
+        "posterpp_nano",
+        "ours: posterpp_nano taken further (--start) to answer in any light and blur as it, or another tutor (--tutor), answers to the picture as it is",
+        contract=_TWO_TUTORS,
+        epochs=8,
+        lr=5e-4,
+        **{**_FURTHER, "compile": False},
+        seed=22,
+        rare_cost=0.001,
+        tutor_share=0.5,
+        tutor_plain=True,
+        augmentation=Augmentation(light=0.3, low_resolution=0.35, mixup=0.3),
     ),
     Recipe(
         "posterpp_nano_mean",

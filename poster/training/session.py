@@ -57,6 +57,8 @@ def train(
         raise InputError(f"tutor_share={recipe.tutor_share:g} is not a share; give a number from 0 to 1")
     if bool(tutors) != bool(recipe.tutor_share):
         raise InputError(f"tutor_share={recipe.tutor_share:g} and {len(tutors)} tutors: give --tutor FILE with a share above 0, or neither")
+    if recipe.tutor_plain and (not tutors or recipe.target != "votes"):
+        raise InputError("tutor_plain mixes a tutor's answers into the votes: give --tutor FILE and target=votes, or tutor_plain=false")
     if live:
         check()
     if recipe.rare_cost and recipe.head.kind != "linear":

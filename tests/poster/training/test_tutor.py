@@ -132,6 +132,10 @@ def test_a_tutor_with_other_labels_or_input_is_refused(tmp_path: Path) -> None:
 class Fixed(nn.Module):
     """Says the same of every picture."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(()))  # what `predict` asks for the device
+
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return torch.tensor([0.0, 9, 0, 0, 0, 0, 0, 0]).expand(len(images), 8)
 
@@ -144,6 +148,52 @@ def test_with_the_whole_share_the_student_learns_its_tutor_and_not_the_votes(sha
     model.load_state_dict(loop.train(model, NANO_CONTRACT, data, recipe, tmp_path, tutor=Tutor([Fixed()], bf16=False)))
     answers = loop.predict(model, data.images[data.validation], NANO_CONTRACT).softmax(dim=1)[:, 1]
     assert (answers.mean() > 0.25) == learnt  # of the epoch that says least against the votes
+
+
+class Brightness(nn.Module):
+    """Two answers that follow the light in a picture's corner, and a memory of every picture it was asked about."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight, self.asked = nn.Parameter(torch.ones(())), []
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.asked += list(images.clone())
+        light = images[..., :12, :12].mean(dim=(1, 2, 3)) * self.weight
+        return torch.stack([light, -light, *[torch.full_like(light, -50)] * 6], dim=1)
+
+
+def test_a_tutor_asked_once_sees_each_training_picture_as_it_is_and_has_its_share_in_the_votes(data: TrainingData, tmp_path: Path) -> None:
+    recipe = TAUGHT.override(["epochs=2", "tutor_share=0.25", "tutor_plain=true", "augmentation.light=1"])
+    model, tutor = poster.create_model("posterpp_nano", num_classes=8, **TINY), Brightness()
+    told = loop.asked_once(Tutor([tutor], bf16=False), data, recipe, NANO_CONTRACT)
+    light = (data.images[:32, :12, :12].mean(axis=(1, 2)) / 255 - 0.51) / 0.25
+    answers = np.zeros((32, 8))
+    answers[:, :2] = softmax(np.stack([light, -light], axis=1), axis=1)
+    np.testing.assert_allclose(told.votes[:32], 0.75 * data.votes[:32] + 0.25 * answers, atol=1e-5)
+    np.testing.assert_array_equal(told.votes[32:], data.votes[32:])
+    assert answers[:, 0].std() > 0.05
+
+    tutor.asked.clear()
+    loop.train(model, NANO_CONTRACT, data, recipe, tmp_path, tutor=Tutor([tutor], bf16=False))
+    plain = (torch.from_numpy(data.images[:32])[:, None].float() / 255 - 0.51) / 0.25
+    torch.testing.assert_close(torch.stack(tutor.asked), plain.expand(-1, 3, -1, -1))  # of both epochs, and nothing varied among them
+
+
+def test_a_student_learns_a_tutor_that_was_asked_once(data: TrainingData, tmp_path: Path) -> None:
+    recipe = TAUGHT.override(["epochs=2", "steps=0", "lr=5e-3", "ema=0", "tutor_share=1", "tutor_plain=true"])
+    torch.manual_seed(0)
+    model = poster.create_model("posterpp_nano", num_classes=8, **TINY)
+    model.load_state_dict(loop.train(model, NANO_CONTRACT, data, recipe, tmp_path, tutor=Tutor([Fixed()], bf16=False)))
+    assert loop.predict(model, data.images[data.validation], NANO_CONTRACT).softmax(dim=1)[:, 1].mean() > 0.25
+
+
+@pytest.mark.parametrize("change", ["target=labels", "tutor_share=0"])
+def test_asking_once_needs_a_tutor_and_votes(change: str, tmp_path: Path) -> None:
+    tutors = [model_path(SHIPPED)] if change == "target=labels" else []
+    with pytest.raises(InputError, match="give --tutor FILE and target=votes, or tutor_plain=false"):
+        train(TAUGHT.override(["tutor_plain=true", change]), tmp_path / "no-data", tmp_path / "out", start=[SHIPPED], tutors=tutors)
+    assert not (tmp_path / "out").exists()
 
 
 def test_from_dlibs_file_to_a_taught_student(
