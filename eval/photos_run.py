@@ -18,7 +18,7 @@ from eval.mapping import LabelMap
 from eval.photos import CONDITIONS, Condition, Photo
 from eval.predictions import Predictions
 from eval.significance import Interval, bootstrap_mean, paired_bootstrap, wilson
-from poster.detectors import SAME_FACE, overlap
+from poster.detection.faces import SAME_FACE, overlap
 from poster.face import CropBox, Face, find_faces
 from poster.photo import read_photo
 from poster.predict import Prediction, predict_many

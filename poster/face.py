@@ -93,7 +93,7 @@ def detector_name() -> str:
 def find_faces(rgb: np.ndarray, limit: int = MAX_FACES) -> tuple[Face, ...]:
     """The faces in an upright photo (H, W, 3) uint8, largest first, at most ``limit``; empty where there is none.
 
-    The detector sees a copy of bounded size (see poster/detectors.py); boxes and landmarks are in pixels of ``rgb``. Beside a face as tall as a
+    The detector sees a copy of bounded size (see poster/detection); boxes and landmarks are in pixels of ``rgb``. Beside a face as tall as a
     third of the photo's shorter side, dlib is not asked for any that is less than about half as tall.
     """
     return largest((face for added in looks(rgb) for face in added), limit)

@@ -1,28 +1,24 @@
-"""Which detector runs, where its weights come from, and that a bad download or a bad setting leaves one that works."""
+"""Which detector runs, that a bad setting or file leaves one that works, and what holds for each of them."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
 import skimage.data
-from PIL import Image, ImageFilter
+from PIL import Image
 
 from poster import detectors
-from poster.detectors import DLIB_DOUBTFUL, DLIB_SCORE, DOWNLOAD_BYTES, DOWNLOAD_SETTING, WEIGHTS_SETTING, YUNET_FILE, detector, overlap
+from poster.detection import yunet
+from poster.detectors import DOWNLOAD_SETTING, WEIGHTS_SETTING, detector
 
 ROOT = Path(__file__).resolve().parents[2]
-CONTENT = b"weights" * 5000
 
 
 @pytest.fixture(autouse=True)
@@ -32,33 +28,6 @@ def bare_machine(monkeypatch, tmp_path) -> Iterator[Path]:
     detectors._make.cache_clear()
     yield tmp_path / "torch/hub/checkpoints"
     detectors._make.cache_clear()
-
-
-class _Server(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        parts = {"/good": [CONTENT], "/large": [bytes(2**18)] * (DOWNLOAD_BYTES // 2**18 + 1), "/slow": [b"x"] * 40}.get(self.path)
-        self.send_response(200 if parts else 404)
-        self.send_header("Content-Length", str(sum(map(len, parts or []))))
-        self.end_headers()
-        for part in parts or []:
-            try:
-                self.wfile.write(part)
-            except OSError:  # the client gave up, which is the point
-                return
-            if self.path == "/slow":
-                time.sleep(0.1)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def server() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Server) as running:
-        running.daemon_threads = True
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{running.server_port}"
-        running.shutdown()
 
 
 def test_dlib_needs_nothing(caplog):
@@ -73,7 +42,7 @@ def test_named_weights_come_first_and_cached_ones_next(shared, bare_machine, mon
     monkeypatch.delenv(WEIGHTS_SETTING)
     assert detector().name == "dlib"
     bare_machine.mkdir(parents=True)
-    (bare_machine / YUNET_FILE).write_bytes(weights.read_bytes())
+    (bare_machine / yunet.FILE).write_bytes(weights.read_bytes())
     detectors._make.cache_clear()
     assert detector().name == "yunet"
 
@@ -89,39 +58,18 @@ def test_unusable_named_weights_leave_dlib_and_a_line_in_the_log(name, tmp_path,
 
 def test_a_broken_cached_file_leaves_dlib(bare_machine, caplog):
     bare_machine.mkdir(parents=True)
-    (bare_machine / YUNET_FILE).write_bytes(b"not a network")
+    (bare_machine / yunet.FILE).write_bytes(b"not a network")
     assert detector().name == "dlib" and "YuNet" in caplog.text
 
 
 def test_nothing_is_fetched_unless_allowed_and_then_once(monkeypatch):
     asked = []
-    monkeypatch.setattr(detectors, "_fetch", lambda target: asked.append(target))
+    monkeypatch.setattr(yunet, "fetch", lambda target: asked.append(target))
     detector()
     assert asked == []
     monkeypatch.setenv(DOWNLOAD_SETTING, "1")
     assert detector().name == "dlib" and detector().name == "dlib"
     assert len(asked) == 1
-
-
-def test_a_good_download_is_verified_and_whole(server, tmp_path):
-    target = tmp_path / "new/folder/file.onnx"
-    assert detectors._fetch(target, server + "/good", hashlib.sha256(CONTENT).hexdigest())
-    assert target.read_bytes() == CONTENT and [path.name for path in target.parent.iterdir()] == ["file.onnx"]
-
-
-@pytest.mark.parametrize("page", ["good", "absent", "large", "slow"])
-def test_a_bad_download_leaves_nothing(page, server, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(detectors, "DOWNLOAD_SECONDS", 0.5)
-    start = time.monotonic()
-    assert not detectors._fetch(tmp_path / "file.onnx", f"{server}/{page}")  # "good" has the wrong checksum
-    assert time.monotonic() - start < 3 and list(tmp_path.iterdir()) == []
-    assert "cannot be fetched" in caplog.text
-
-
-def test_the_published_address_is_the_one_face_alignment_names():
-    from face_alignment.detection.yunet.yunet_detector import model_url
-
-    assert model_url.startswith("https://") and model_url.endswith(YUNET_FILE)
 
 
 def test_s3fd_boxes_are_scaled_back(tmp_path, monkeypatch):
@@ -173,74 +121,6 @@ def test_the_small_faces_of_a_group_are_found_by_a_closer_look(name, face, reque
         inside = (centres > (x, y)) & (centres < (x + head.width, y + head.height))
         assert inside.all(axis=1).sum() == 1
     assert len(found) == len(corners)
-
-
-@pytest.mark.parametrize(("face", "looks"), [(200, 1), (100, 2)])
-def test_dlib_looks_at_a_close_up_once_and_coarsely(face, looks, monkeypatch):
-    """One face in the middle of a photo of 512 x 512, 260 or 130 pixels tall. A third of the side is enough, and nothing finer is looked at."""
-    seen: list[int] = []
-    resized = detectors._resized
-    monkeypatch.setattr(detectors, "_resized", lambda photo, pixels, enlarge: seen.append(round(pixels)) or resized(photo, pixels, enlarge))
-    head = Image.fromarray(skimage.data.astronaut()[:260, 110:340])  # the face about 100 pixels wide
-    head = head.resize((round(2.3 * face), round(2.6 * face)), Image.Resampling.LANCZOS)
-    photo = Image.new("RGB", (512, 512), (90, 110, 130))
-    corner = (512 - head.width) // 2, (512 - head.height) // 2
-    photo.paste(head, corner)
-    found = detector().find(np.asarray(photo))
-    assert seen == [262_144, 1_048_576][:looks] and len(found) == 1
-    x0, y0, x1, y1 = found[0].box
-    assert ((x0 + x1) / 2, (y0 + y1) / 2) == pytest.approx((corner[0] + 1.14 * face, corner[1] + 1.2 * face), abs=0.12 * face)
-    assert x1 - x0 == pytest.approx(0.95 * face, rel=0.2)
-
-
-def test_beside_a_close_up_dlib_finds_a_face_half_as_large():
-    head = Image.fromarray(skimage.data.astronaut()[:260, 110:340])
-    photo = Image.new("RGB", (800, 600), (90, 110, 130))
-    for face, corner in ((210, (0, 30)), (105, (500, 200))):
-        photo.paste(head.resize((round(2.3 * face), round(2.6 * face)), Image.Resampling.LANCZOS), corner)
-    widths = sorted(one.box[2] - one.box[0] for one in detector().find(np.asarray(photo)))
-    assert widths == pytest.approx([100, 200], rel=0.2)
-
-
-@pytest.mark.parametrize(("turned", "blur"), [(-5, 3.2), (0, 3.8), (0, 3.6)])  # doubtful in the fine look, in the coarse one, in both
-def test_a_doubtful_face_counts_where_no_other_is_found(turned, blur):
-    """A blurred head alone is found once; beside a sharp one it is not."""
-    sharp = Image.fromarray(skimage.data.astronaut()[:260, 110:340])
-    photo = Image.new("RGB", (400, 400), (90, 110, 130))  # the face is no close-up in it
-    photo.paste(sharp.rotate(turned, Image.Resampling.BICUBIC, fillcolor=(90, 110, 130)), (85, 70))
-    photo = photo.filter(ImageFilter.GaussianBlur(blur))
-    (alone,) = detector().find(np.asarray(photo))
-    assert DLIB_DOUBTFUL <= alone.score < DLIB_SCORE
-    x0, y0, x1, y1 = detector().find(np.asarray(sharp))[0].box
-    assert overlap(alone.box, (x0 + 85, y0 + 70, x1 + 85, y1 + 70)) > 0.5
-    pair = Image.new("RGB", (800, 400), (90, 110, 130))
-    pair.paste(photo, (0, 0))
-    pair.paste(sharp, (485, 70))
-    (one,) = detector().find(np.asarray(pair))
-    assert one.score >= DLIB_SCORE and one.box[0] > 400
-
-
-@pytest.mark.parametrize(
-    ("photo", "copy"),
-    [
-        ((48, 48), (192, 192)),
-        ((200, 200), (800, 800)),
-        ((300, 300), (1000, 1000)),
-        ((512, 512), (1024, 1024)),
-        ((1080, 1920), (1061, 1886)),
-        ((3000, 4000), (1225, 1633)),
-    ],
-)
-def test_the_copy_that_dlib_looks_at(photo, copy):
-    """Enlarged four times at most, twice from a million pixels on, and never beyond two million."""
-    wanted = detectors._dlib_pixels(photo[0] * photo[1])
-    assert wanted == pytest.approx(copy[0] * copy[1], rel=2e-3)
-
-
-def test_overlap_of_boxes():
-    one = (0.0, 0.0, 10.0, 10.0)
-    assert overlap(one, (5.0, 0.0, 15.0, 10.0)) == pytest.approx(1 / 3)
-    assert overlap(one, one) == 1 and overlap(one, (20.0, 20.0, 30.0, 30.0)) == overlap(one, (0.0, 20.0, 10.0, 30.0)) == 0
 
 
 def test_importing_costs_neither_torch_nor_opencv():
