@@ -45,7 +45,7 @@ demo: $(APP)
 	@PORT=$(PORT) exec .venv/bin/python app.py
 
 test: $(DEV) chromium
-	@exec .venv/bin/python -m pytest
+	@exec .venv/bin/python -m pytest -n 2 --dist loadgroup
 
 check: $(DEV)
 	@.venv/bin/ruff check .

@@ -42,7 +42,7 @@ def card(results: list[dict[str, Any]], stages: list[Stage], notes: str, size: i
         "## Data and training",
         _training(contract["temperature"], stages),
         notes.strip(),
-        "![training curve of the last run](curve.svg)",
+        "![training curve of the last run that had epochs](curve.svg)",
         commands(stages),
     ]
     return "\n\n".join([*sections, "## Licence and limits", f"Weights: {contract['licence']}. Code: Apache-2.0.", LIMITS])

@@ -38,7 +38,9 @@ def _run(stage: Stage, before: list[Stage]) -> str:
         start = "from scratch"
         if face := FACES.get(recipe["architecture"]):
             start = f"a tutor, from {face.published} ({face.licence}; nothing of it is here)"
-    under = f", under run{'s' * (len(tutors) > 1)} {_listed(tutors)}, whose answers had {percent(recipe['tutor_share'], 0)} of the targets" if tutors else ""
+    asked = " to the pictures as they are" if recipe.get("tutor_plain") else ""
+    share = f"whose answers{asked} had {percent(recipe['tutor_share'], 0)} of the targets" if tutors else ""
+    under = f", under run{'s' * (len(tutors) > 1)} {_listed(tutors)}, {share}" if tutors else ""
     if stage.log:
         best, hours = min(stage.log, key=lambda row: float(row["loss"])), sum(float(row["seconds"]) for row in stage.log) / 3600
         took = f"{len(stage.log)} epochs in {hours:.1f} hours, best epoch {best['epoch']} (PublicTest accuracy {percent(float(best['accuracy']), 2)})"
@@ -64,6 +66,8 @@ def _rare(found: dict[str, Any]) -> str:
     """What favouring rare classes gave and cost on the validation split; empty where it was not done or a note tells of it."""
     if not found:
         return ""
+    if not found["strength"]:
+        return f", rare classes not favoured, since the weakest way to do it costs more than {percent(found['cost'])} on PublicTest"
     without, with_it = (next(row for row in found["tried"] if row["strength"] == strength) for strength in (0.0, found["strength"]))
     change = ", ".join(
         f"{name} from {percent(without[key], 2)} to {percent(with_it[key], 2)}"

@@ -26,6 +26,7 @@ class Face:
     box: (x0, y0, x1, y1) in pixels of the upright photo, inside it, from hairline to chin and ear to ear whatever the detector.
     landmarks: (5, 2) x, y in pixels: eye, eye, nose, mouth corner, mouth corner, each pair from the left of the picture; None where the detector has none.
     score: higher is surer; comparable within one detector only. detector: "yunet", "dlib" or "s3fd". sideways: found as a face that looks aside.
+    doubtful: the detector is not sure that it is one.
     """
 
     box: tuple[float, float, float, float]
@@ -33,6 +34,7 @@ class Face:
     score: float = 1.0
     detector: str = "given"
     sideways: bool = field(default=False, compare=False)
+    doubtful: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         x0, y0, x1, y1 = self.box
@@ -108,7 +110,7 @@ def looks(rgb: np.ndarray) -> Iterator[tuple[Face, ...]]:
         for found in added:
             x0, y0, x1, y1 = np.clip(found.box, 0, (width, height, width, height)).tolist()
             if x0 < x1 and y0 < y1:
-                faces.append(Face((x0, y0, x1, y1), found.landmarks, found.score, chosen.name, found.sideways))
+                faces.append(Face((x0, y0, x1, y1), found.landmarks, found.score, chosen.name, found.sideways, found.doubtful))
         yield tuple(faces)
 
 

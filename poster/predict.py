@@ -27,7 +27,7 @@ AT_ONCE = 16  # faces at the model at once; bounds the memory of a heatmap's gra
 class Prediction:
     """One face. box: (x0, y0, x1, y1), pixels of the upright photo; landmarks: (5, 2) pixels or None; labels and probabilities in
     the model's order, summing to 1; quality: 0..1 and measure, what it was read from: "picture" or "embedding norm" (see poster/quality.py);
-    problems: out of "small", "blurred", "turned"; heatmaps: name -> float32 (S, S) in 0..1 over the face's crop; crop: where that crop lies
+    problems: out of "small", "blurred", "turned", "doubtful"; heatmaps: name -> float32 (S, S) in 0..1 over the face's crop; crop: where that lies
     in the photo; points: the 68 points of poster/landmarks.py, (68, 2) pixels, where they were asked for."""
 
     box: tuple[float, float, float, float]

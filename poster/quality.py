@@ -36,8 +36,8 @@ def sharpness(crop: np.ndarray) -> float:
 
 
 def problems(crop: np.ndarray, side: float, face: Face) -> tuple[str, ...]:
-    """What speaks against trusting the answer, out of "small", "blurred", "turned"; arguments as for :func:`quality`."""
-    found = (("small", side < SMALL), ("blurred", sharpness(crop) < BLURRED), ("turned", face.is_turned))
+    """What speaks against trusting the answer, out of "small", "blurred", "turned", "doubtful"; arguments as for :func:`quality`."""
+    found = (("small", side < SMALL), ("blurred", sharpness(crop) < BLURRED), ("turned", face.is_turned), ("doubtful", face.doubtful))
     return tuple(word for word, wrong in found if wrong)
 
 

@@ -35,7 +35,7 @@ SLIDER = (
     f"<output>{OPACITY} %</output></label>"
 )
 MEASURES = {"picture": "from its size and sharpness", "embedding norm": "from the norm of its embedding"}
-PROBLEMS = {"small": "small in the photo", "blurred": "blurred", "turned": "turned aside"}
+PROBLEMS = {"small": "small in the photo", "blurred": "blurred", "turned": "turned aside", "doubtful": "perhaps no face at all"}
 WEAK = "the answer is less certain than the numbers look."
 
 

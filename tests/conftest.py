@@ -75,6 +75,13 @@ def no_network() -> Iterator[list[str]]:
     assert not _reached, f"this test reached for the network: {_reached}"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`make test` runs two tests side by side: those of one file one after another, and so all that drive Chromium, which needs a core for itself."""
+    for item in items:
+        place = item.path.relative_to(ROOT / "tests") if item.path.is_relative_to(ROOT / "tests") else item.path
+        item.add_marker(pytest.mark.xdist_group("browser" if place.parts[0] == "browser" else str(place)))
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of reference data and data sets beside the checkout (or FER_SHARED); the test is skipped where it is absent."""

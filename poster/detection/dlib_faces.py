@@ -45,11 +45,11 @@ def dlib_faces() -> Detector:
         for square, score, kind in zip(squares, scores, kinds, strict=True):
             x, y, side = square.left(), square.top(), square.width()
             box = scaled((x + left * side, y + top * side, x + right * side, y + bottom * side), scale)
-            found.append(Found(box, float(score), sideways=kind in SIDEWAYS))
+            found.append(Found(box, float(score), sideways=kind in SIDEWAYS, doubtful=score < SCORE))
         return found
 
     def sure(found: list[Found]) -> list[Found]:
-        return [face for face in found if face.score >= SCORE]
+        return [face for face in found if not face.doubtful]
 
     def looks(rgb: np.ndarray) -> Iterator[list[Found]]:
         photo, coarse, first = np.asarray(Image.fromarray(rgb).convert("L")), [], []

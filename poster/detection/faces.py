@@ -16,12 +16,13 @@ Box = tuple[float, float, float, float]
 class Found:
     """One face: box (x0, y0, x1, y1) in pixels, from hairline to chin and ear to ear; score, higher is surer, comparable within a detector only;
     landmarks (5, 2) x, y in pixels (eye, eye, nose, mouth corner, mouth corner, each pair from the left of the picture) or None;
-    sideways: whether the detector took it for a face that looks aside."""
+    sideways: whether the detector took it for a face that looks aside; doubtful: less sure of it than of what it calls a face."""
 
     box: Box
     score: float
     landmarks: np.ndarray | None = None
     sideways: bool = False
+    doubtful: bool = False
 
 
 @dataclass(frozen=True)

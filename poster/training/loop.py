@@ -146,7 +146,7 @@ def _epoch(
 
 def asked_once(tutor: Tutor, data: TrainingData, recipe: Recipe, contract: ModelContract) -> TrainingData:
     """The data with the tutor's answers to its training pictures, as they are, in the votes (``recipe.tutor_share``)."""
-    answers = predict(tutor, data.images[data.train], contract)
+    answers = predict(tutor, data.images[data.train], contract, bar="the tutor's answers")
     votes = data.votes.copy()
     votes[data.train] = torch.lerp(torch.from_numpy(votes[data.train]), answers, recipe.tutor_share).numpy()
     return dataclasses.replace(data, votes=votes)

@@ -135,7 +135,7 @@ RECIPES = _by_name(
     Recipe(
         "posterpp_nano_both_ways",
         "posterpp_nano",
-        "ours, shipped: posterpp_nano taken further (--start) under a tutor (--tutor); it answers with the mean of a face and its mirror image",
+        "ours: posterpp_nano taken further (--start) under a tutor (--tutor); it answers with the mean of a face and its mirror image",
         contract=_TWO_TUTORS,
         epochs=12,
         lr=5e-4,
@@ -166,6 +166,14 @@ RECIPES = _by_name(
         contract=NANO_CONTRACT.replace(source="trained on FERPlus by this project, under a tutor that began as dlib's face recognition network"),
         epochs=0,
         rare_cost=0.002,
+    ),
+    Recipe(
+        "posterpp_nano_steady_mean",
+        "posterpp_nano",
+        "ours, shipped: the mean of the weights of posterpp_nano_both_ways and of posterpp_nano_steady that went on from it (--start, both)",
+        contract=_TWO_TUTORS,
+        epochs=0,
+        rare_cost=0.001,
     ),
     _official("poster_small_raf_db", "poster_small", "raf-db", "raf-db", "POSTER, train.py", ("POSTER-s",), **_POSTER_VALUES),
     _official("poster_base_raf_db", "poster_base", "raf-db", "raf-db", "POSTER, train.py", ("POSTER-m",), **_POSTER_VALUES),

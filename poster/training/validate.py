@@ -6,19 +6,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from tqdm import tqdm
 
 from poster.contract import ModelContract
 from poster.training.landmarks import as_input
 
 
 @torch.no_grad()
-def predict(model: nn.Module, images: np.ndarray, contract: ModelContract, size: int = 128) -> Tensor:
-    """uint8 grey (N, S, S) or RGB (N, S, S, 3) -> logits (N, K), float32, eval mode, on the CPU."""
+def predict(model: nn.Module, images: np.ndarray, contract: ModelContract, size: int = 128, bar: str | None = None) -> Tensor:
+    """uint8 grey (N, S, S) or RGB (N, S, S, 3) -> logits (N, K), float32, eval mode, on the CPU. bar: what a progress bar says it is about."""
     was_training = model.training
     device = next(model.parameters()).device
     model.eval()
     parts = []
-    for start in range(0, len(images), size):
+    for start in tqdm(range(0, len(images), size), desc=bar, unit="batch", mininterval=5, disable=bar is None):
         part = torch.from_numpy(np.ascontiguousarray(images[start : start + size])).to(device)
         pixels = (part[:, None] if part.ndim == 3 else part.permute(0, 3, 1, 2)).float() / 255
         parts.append(model(as_input(pixels, contract)).float().cpu())

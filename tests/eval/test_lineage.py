@@ -76,6 +76,15 @@ def test_what_a_run_changed_in_its_recipe_and_how_it_favoured_rare_classes_is_to
     assert f"--out runs/1 --set lr=0.0005 --set seed={usual.seed + 1} --set augmentation.light=0.25\n" in commands([stage])
     assert "rare classes favoured with strength 0.1, the strongest that costs at most 0.2 % on PublicTest" in runs([stage])
     assert "accuracy from 87.50 % to 87.45 %, mean class accuracy from 50.00 % to 62.50 %" in runs([stage])
+    unfavoured = Stage(values, Ancestry(weights="a"), LOG, {"strength": 0.0, "cost": 0.001, "tried": tried})
+    assert "rare classes not favoured, since the weakest way to do it costs more than 0.1 % on PublicTest" in runs([unfavoured])
+
+
+@pytest.mark.parametrize(("plain", "told"), [(False, "whose answers had 50 %"), (True, "whose answers to the pictures as they are had 50 %")])
+def test_a_tutor_asked_once_is_told_apart(plain: bool, told: str) -> None:
+    first = Stage({"name": "r", "architecture": "nano"}, Ancestry(weights="a"), LOG)
+    recipe = {"name": "s", "architecture": "nano", "tutor_share": 0.5, "tutor_plain": plain}
+    assert told in runs([first, Stage(recipe, Ancestry(weights="b", start=("a",), tutor=("a",)), LOG)])
 
 
 def test_stages_are_read_in_their_order_and_a_mean_has_no_log(tmp_path: Path) -> None:

@@ -172,6 +172,7 @@ def test_what_is_wrong_with_a_face_is_named() -> None:
     assert problems(crop, side, face) == ()
     blurred = crop_face(np.asarray(Image.fromarray(photo).filter(ImageFilter.GaussianBlur(4))), face, 0.0, 224)[0]
     assert problems(blurred, 30, replace(face, landmarks=None, sideways=True)) == ("small", "blurred", "turned")
+    assert problems(blurred, 30, replace(face, doubtful=True))[-1] == "doubtful" and "doubtful" not in problems(blurred, 30, face)
 
 
 @pytest.mark.parametrize(("nose", "turned"), [(50, False), (57, False), (68, True), (32, True)])

@@ -113,6 +113,7 @@ def test_nearly_certain_is_not_called_certain_and_the_downloads_keep_the_number(
         (0.2, (), "The quality of this face is low: "),
         (0.9, ("turned",), "This face is turned aside: "),
         (0.2, ("small", "blurred", "turned"), "This face is small in the photo, blurred and turned aside: "),
+        (0.9, ("blurred", "doubtful"), "This face is blurred and perhaps no face at all: "),
     ],
 )
 def test_a_doubtful_face_is_called_so_and_why(quality, problems, said):

@@ -49,14 +49,14 @@ def test_a_doubtful_face_counts_where_no_other_is_found(turned, blur):
     photo.paste(sharp.rotate(turned, Image.Resampling.BICUBIC, fillcolor=(90, 110, 130)), (85, 70))
     photo = photo.filter(ImageFilter.GaussianBlur(blur))
     (alone,) = FACES.find(np.asarray(photo))
-    assert DOUBTFUL <= alone.score < SCORE
+    assert DOUBTFUL <= alone.score < SCORE and alone.doubtful
     x0, y0, x1, y1 = FACES.find(np.asarray(sharp))[0].box
     assert overlap(alone.box, (x0 + 85, y0 + 70, x1 + 85, y1 + 70)) > 0.5
     pair = Image.new("RGB", (800, 400), (90, 110, 130))
     pair.paste(photo, (0, 0))
     pair.paste(sharp, (485, 70))
     (one,) = FACES.find(np.asarray(pair))
-    assert one.score >= SCORE and one.box[0] > 400
+    assert one.score >= SCORE and not one.doubtful and one.box[0] > 400
 
 
 @pytest.mark.parametrize(
