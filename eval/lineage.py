@@ -14,13 +14,14 @@ from poster.training.recipes import RECIPES
 
 @dataclass(frozen=True)
 class Stage:
-    """One training run: its recipe as run, what it was made from, the rows of its log (none for a mean of weights), and how strongly rare classes
-    were favoured after it ({} for not at all)."""
+    """One training run: its recipe as run, what it was made from, the rows of its log (none for a mean of weights), and how, after it, a bias was fitted
+    and rare classes were favoured ({} for not at all)."""
 
     recipe: dict[str, Any]
     made_from: Ancestry
     log: list[dict[str, str]]
     rare: dict[str, Any] = field(default_factory=dict)
+    bias: dict[str, Any] = field(default_factory=dict)
 
 
 def runs(stages: list[Stage]) -> str:
@@ -46,7 +47,7 @@ def _run(stage: Stage, before: list[Stage]) -> str:
         took = f"{len(stage.log)} epochs in {hours:.1f} hours, best epoch {best['epoch']} (PublicTest accuracy {percent(float(best['accuracy']), 2)})"
     else:
         took = "no epoch"
-    return f"{recipe['name']}, {start}{under}: {took}{_rare(stage.rare)}."
+    return f"{recipe['name']}, {start}{under}: {took}{_bias(stage.bias)}{_rare(stage.rare)}."
 
 
 def _numbers(files: tuple[str, ...], before: list[Stage]) -> list[int]:
@@ -68,12 +69,26 @@ def _rare(found: dict[str, Any]) -> str:
         return ""
     if not found["strength"]:
         return f", rare classes not favoured, since the weakest way to do it costs more than {percent(found['cost'])} on PublicTest"
-    without, with_it = (next(row for row in found["tried"] if row["strength"] == strength) for strength in (0.0, found["strength"]))
-    change = ", ".join(
-        f"{name} from {percent(without[key], 2)} to {percent(with_it[key], 2)}"
-        for name, key in (("accuracy", "accuracy"), ("mean class accuracy", "mean_class_accuracy"))
-    )
+    change = _change(found["tried"], "strength", 0.0, found["strength"])
     return f", rare classes favoured with strength {found['strength']:g}, the strongest that costs at most {percent(found['cost'])} on PublicTest ({change})"
+
+
+def _bias(found: dict[str, Any]) -> str:
+    """What fitting the bias gave on the validation split, cross-validated; empty where it was not done."""
+    if not found:
+        return ""
+    if found["penalty"] is None:
+        return f", the bias not fitted, since on PublicTest it gains nothing or costs more than {percent(found['cost'])} of mean class accuracy"
+    change = _change(found["tried"], "penalty", None, found["penalty"])
+    without, with_it = (next(row["loss"] for row in found["tried"] if row["penalty"] == penalty) for penalty in (None, found["penalty"]))
+    gained = f"cross-entropy from {without:.4f} to {with_it:.4f}, {change}"
+    return f", the head's bias fitted to PublicTest's labels with penalty {found['penalty']:g} (cross-validated there: {gained})"
+
+
+def _change(tried: list[dict[str, Any]], key: str, before: float | None, after: float) -> str:
+    without, with_it = (next(row for row in tried if row[key] == value) for value in (before, after))
+    names = {"accuracy": "accuracy", "mean class accuracy": "mean_class_accuracy"}
+    return ", ".join(f"{name} from {percent(without[key], 2)} to {percent(with_it[key], 2)}" for name, key in names.items())
 
 
 def commands(stages: list[Stage]) -> str:
@@ -123,14 +138,13 @@ def read_log(path: Path) -> list[dict[str, str]]:
 
 
 def read_stages(folder: Path) -> list[Stage]:
-    """recipe.json, ancestry.json and, if there, log.csv and rare.json in ``folder``, then recipe-2.json and its companions, and so on as far as they go."""
+    """recipe.json, ancestry.json and, if there, log.csv, rare.json and bias.json in ``folder``, then recipe-2.json and its companions, and so on."""
     stages: list[Stage] = []
     ending = ""
     while (recipe := folder / f"recipe{ending}.json").is_file():
-        rare = folder / f"rare{ending}.json"
-        found = json.loads(rare.read_text()) if rare.is_file() else {}
+        rare, bias = (json.loads(file.read_text()) if (file := folder / f"{name}{ending}.json").is_file() else {} for name in ("rare", "bias"))
         made_from = Ancestry.read(folder / f"ancestry{ending}.json")
-        stages.append(Stage(json.loads(recipe.read_text()), made_from, read_log(folder / f"log{ending}.csv"), found))
+        stages.append(Stage(json.loads(recipe.read_text()), made_from, read_log(folder / f"log{ending}.csv"), rare, bias))
         ending = f"-{len(stages) + 1}"
     return stages
 

@@ -59,14 +59,10 @@ def train(
     if recipe.target not in TARGETS:
         raise InputError(f"the target {recipe.target!r} is unknown; known are {', '.join(TARGETS)}")
     accelerator = Accelerator()
-    if tutor is not None and recipe.tutor_plain:
-        data, tutor = asked_once(tutor.to(accelerator.device), data, recipe, contract), None
     learner = Learner(model, recipe, data.votes.shape[1])
     if recipe.freeze_landmarks:
         learner.hold_landmarks()
     learner.to(accelerator.device)
-    if tutor is not None:
-        tutor.to(accelerator.device)
     average = AveragedModel(model, multi_avg_fn=warming_average(recipe.ema), use_buffers=True) if recipe.ema else None
     optimizer = build_optimizer(learner, recipe)
     start, best, best_epoch = 0, math.inf, 0
@@ -79,6 +75,10 @@ def train(
         start, best, best_epoch = state["epoch"], state["best"], state["best_epoch"]
         _cut(out / LOG, start)
         log.info("resuming after epoch %d", start)
+    if tutor is not None:
+        tutor.to(accelerator.device)
+    if tutor is not None and recipe.tutor_plain and start < recipe.epochs:
+        data, tutor = asked_once(tutor, data, recipe, contract), None
     prepared, optimizer = accelerator.prepare(learner, optimizer)
     stepped = torch.compile(prepared) if recipe.compile else prepared
     finished = average.module if average is not None else model

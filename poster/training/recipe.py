@@ -90,7 +90,8 @@ class Recipe:
     loss on the image stream alone; without it the signal has to find its way through the fusion first. freeze_landmarks: the landmark stream keeps
     what it was taught. compile: through torch.compile, which needs a C++ compiler and minutes at the start. patience: epochs without a better
     validation loss before the run stops, 0 for never. rare_cost: the share of the validation split's accuracy that the finished linear head may
-    give up to name rare classes more often (poster/training/rare.py), 0 to leave it as it is. tutor_share: the share of a tutor's answers in
+    give up to name rare classes more often (poster/training/rare.py), 0 to leave it as it is. bias_cost: before that, the share of its mean class
+    accuracy that a bias fitted to the labels of that split may cost (poster/training/bias.py), 0 to fit none. tutor_share: the share of a tutor's answers in
     the targets, 0 for none (poster/training/tutor.py). tutor_plain: the tutor is asked once, about the pictures
     as they are, whatever light, blur, noise and crop the student sees: it learns that they change nothing. steps: of one epoch, 0 for all pictures once.
     landmark_*: the lesson in which a narrow landmark stream learns 68 points from a teacher.
@@ -124,6 +125,7 @@ class Recipe:
     freeze_landmarks: bool = True
     patience: int = 0
     rare_cost: float = 0.0
+    bias_cost: float = 0.0
     tutor_share: float = 0.0
     tutor_plain: bool = False
     seed: int = 1

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from poster.contract import ModelContract
 from poster.errors import InputError
-from poster.training import loop, rare
+from poster.training import bias, loop, rare
 from poster.training.ancestry import ANCESTRY, Ancestry
 from poster.training.curve import confusion_picture
 from poster.training.data import TrainingData, load
@@ -26,7 +26,7 @@ from poster.training.tutor import load_tutor
 from poster.training.validate import confusion, fit_temperature, predict, scores
 
 log = logging.getLogger(__name__)
-START, RECIPE, RARE = "start.pt", "recipe.json", "rare.json"
+START, RECIPE, BIAS, RARE = "start.pt", "recipe.json", "bias.json", "rare.json"
 
 
 def train(
@@ -61,8 +61,9 @@ def train(
         raise InputError("tutor_plain mixes a tutor's answers into the votes: give --tutor FILE and target=votes, or tutor_plain=false")
     if live:
         check()
-    if recipe.rare_cost and recipe.head.kind != "linear":
-        raise InputError(f"rare_cost={recipe.rare_cost:g} is for the linear head; the head {recipe.head.kind} has no bias to adjust: leave it 0")
+    for name, cost in (("rare_cost", recipe.rare_cost), ("bias_cost", recipe.bias_cost)):
+        if cost and recipe.head.kind != "linear":
+            raise InputError(f"{name}={cost:g} is for the linear head; the head {recipe.head.kind} has no bias to adjust: leave it 0")
     contract = recipe.contract.replace(head=recipe.head.kind)
     tutor = load_tutor(tutors, contract, recipe.bf16) if tutors else None
     begun, written = out / START, out / RECIPE
@@ -84,6 +85,10 @@ def train(
         with Live(out / "live") if live else nullcontext() as curves:
             model.load_state_dict(loop.train(model, contract, data, recipe, out, resume, curves, tutor))
     model = model.cpu()
+    if recipe.bias_cost:
+        found = bias.choose(predict(model, data.images[data.validation], contract), data.labels[data.validation], recipe.bias_cost)
+        bias.move(model, found["shift"])
+        (out / BIAS).write_text(json.dumps(found, indent=1) + "\n")
     if recipe.rare_cost:
         votes = data.votes[data.train]
         found = rare.choose(predict(model, data.images[data.validation], contract), data.labels[data.validation], votes, recipe.rare_cost)

@@ -93,9 +93,10 @@ def test_a_run_without_an_epoch_and_without_a_model_is_refused(tmp_path: Path) -
         train(RECIPES["posterpp_nano_mean"], tmp_path / "no-data", tmp_path / "out")
 
 
-def test_a_cosine_head_has_nothing_to_adjust_and_that_is_said_before_the_training(tmp_path: Path):
-    with pytest.raises(InputError, match="linear head"):
-        train(RECIPE.override(["head.kind=adaface", "rare_cost=0.01"]), tmp_path / "no-data", tmp_path / "out")
+@pytest.mark.parametrize("cost", ["rare_cost", "bias_cost"])
+def test_a_cosine_head_has_nothing_to_adjust_and_that_is_said_before_the_training(cost: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"{cost}=0.01 is for the linear head"):
+        train(RECIPE.override(["head.kind=adaface", f"{cost}=0.01"]), tmp_path / "no-data", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

@@ -179,6 +179,10 @@ def test_a_tutor_asked_once_sees_each_training_picture_as_it_is_and_has_its_shar
     plain = (torch.from_numpy(data.images[:32])[:, None].float() / 255 - 0.51) / 0.25
     torch.testing.assert_close(torch.stack(tutor.asked), plain.expand(-1, 3, -1, -1))  # of both epochs, and nothing varied among them
 
+    tutor.asked.clear()
+    loop.train(model, NANO_CONTRACT, data, recipe, tmp_path, resume=True, tutor=Tutor([tutor], bf16=False))
+    assert not tutor.asked  # no epoch is left that would use its answers
+
 
 def test_a_student_learns_a_tutor_that_was_asked_once(data: TrainingData, tmp_path: Path) -> None:
     recipe = TAUGHT.override(["epochs=2", "steps=0", "lr=5e-3", "ema=0", "tutor_share=1", "tutor_plain=true"])
