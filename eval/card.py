@@ -67,20 +67,12 @@ def _per_class(result: dict[str, Any]) -> str:
 
 def _training(temperature: float, stages: list[Stage]) -> str:
     return f"""FERPlus (FER2013 pictures, FER+ votes): Training rows with more votes for expressions than for "unknown" and "not a face", less every \
-picture that stands pixel for pixel in PublicTest or PrivateTest. Epoch and temperature were chosen on PublicTest, never on PrivateTest.\
-{_halves(stages)} The landmark stream first learned 68 points from POSTER's landmark network (none of whose weights are here) and was then frozen. \
-The runs, on two CPU cores:
+picture that stands pixel for pixel in PublicTest or PrivateTest. Epoch and temperature were chosen on PublicTest, never on PrivateTest. The landmark stream \
+first learned 68 points from POSTER's landmark network (none of whose weights are here) and was then frozen. The runs, on two CPU cores:
 
 {runs(stages)}
 
 The temperature of the last is {temperature}."""
-
-
-def _halves(stages: list[Stage]) -> str:
-    """What of the validation split was learned from; empty where nothing was."""
-    if not any(stage.recipe.get("half") for stage in stages):
-        return ""
-    return " Runs that learned from one half of PublicTest too were chosen on the other."
 
 
 def _span(interval: list[float], digits: int) -> str:

@@ -42,16 +42,12 @@ def _run(stage: Stage, before: list[Stage]) -> str:
     asked = " to the pictures as they are" if recipe.get("tutor_plain") else ""
     share = f"whose answers{asked} had {percent(recipe['tutor_share'], 0)} of the targets" if tutors else ""
     under = f", under run{'s' * (len(tutors) > 1)} {_listed(tutors)}, {share}" if tutors else ""
-    split, learned = "PublicTest", ""
-    if half := recipe.get("half"):
-        split, learned = f"half {half} of PublicTest", ", the other half of PublicTest among the training pictures"
     if stage.log:
         best, hours = min(stage.log, key=lambda row: float(row["loss"])), sum(float(row["seconds"]) for row in stage.log) / 3600
-        took = f"{len(stage.log)} epochs in {hours:.1f} hours, best epoch {best['epoch']} ({split} accuracy {percent(float(best['accuracy']), 2)})"
+        took = f"{len(stage.log)} epochs in {hours:.1f} hours, best epoch {best['epoch']} (PublicTest accuracy {percent(float(best['accuracy']), 2)})"
     else:
         took = "no epoch"
-    temperature = "" if recipe.get("calibrate", True) else ", the temperature the geometric mean of theirs"
-    return f"{recipe['name']}, {start}{under}{learned}: {took}{_bias(stage.bias, split)}{_rare(stage.rare, split)}{temperature}."
+    return f"{recipe['name']}, {start}{under}: {took}{_bias(stage.bias)}{_rare(stage.rare)}."
 
 
 def _numbers(files: tuple[str, ...], before: list[Stage]) -> list[int]:
@@ -67,26 +63,26 @@ def _listed(numbers: list[int]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _rare(found: dict[str, Any], split: str) -> str:
+def _rare(found: dict[str, Any]) -> str:
     """What favouring rare classes gave and cost on the validation split; empty where it was not done or a note tells of it."""
     if not found:
         return ""
     if not found["strength"]:
-        return f", rare classes not favoured, since the weakest way to do it costs more than {percent(found['cost'])} on {split}"
+        return f", rare classes not favoured, since the weakest way to do it costs more than {percent(found['cost'])} on PublicTest"
     change = _change(found["tried"], "strength", 0.0, found["strength"])
-    return f", rare classes favoured with strength {found['strength']:g}, the strongest that costs at most {percent(found['cost'])} on {split} ({change})"
+    return f", rare classes favoured with strength {found['strength']:g}, the strongest that costs at most {percent(found['cost'])} on PublicTest ({change})"
 
 
-def _bias(found: dict[str, Any], split: str) -> str:
+def _bias(found: dict[str, Any]) -> str:
     """What fitting the bias gave on the validation split, cross-validated; empty where it was not done."""
     if not found:
         return ""
     if found["penalty"] is None:
-        return f", the bias not fitted, since on {split} it gains nothing or costs more than {percent(found['cost'])} of mean class accuracy"
+        return f", the bias not fitted, since on PublicTest it gains nothing or costs more than {percent(found['cost'])} of mean class accuracy"
     change = _change(found["tried"], "penalty", None, found["penalty"])
     without, with_it = (next(row["loss"] for row in found["tried"] if row["penalty"] == penalty) for penalty in (None, found["penalty"]))
     gained = f"cross-entropy from {without:.4f} to {with_it:.4f}, {change}"
-    return f", the head's bias fitted to {split}'s labels with penalty {found['penalty']:g} (cross-validated there: {gained})"
+    return f", the head's bias fitted to PublicTest's labels with penalty {found['penalty']:g} (cross-validated there: {gained})"
 
 
 def _change(tried: list[dict[str, Any]], key: str, before: float | None, after: float) -> str:

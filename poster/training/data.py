@@ -12,7 +12,6 @@ from poster.data.cache import decoded
 from poster.data.ferplus import emotion_votes, identical_to, majority, read_ferplus
 from poster.data.images import ArraySource
 from poster.data.memo import inventory
-from poster.errors import InputError
 from poster.training.recipe import Recipe
 
 HELD_OUT = 0.1
@@ -44,38 +43,26 @@ class TrainingData:
 
 def load(recipe: Recipe, data_dir: Path) -> TrainingData:
     """The recipe's data set at its input size. Raises DataError when the folder does not hold it."""
-    if recipe.dataset == "ferplus":
-        return load_ferplus(data_dir, recipe.contract.input_size, recipe.half)
-    if recipe.half:
-        raise InputError(f"half={recipe.half} is for FERPlus; of {recipe.dataset} a tenth of the training part is held out: leave half=0")
-    return load_folder(recipe, data_dir)
+    return load_ferplus(data_dir, recipe.contract.input_size) if recipe.dataset == "ferplus" else load_folder(recipe, data_dir)
 
 
-def load_ferplus(data_dir: Path, size: int = 48, half: int = 0) -> TrainingData:
+def load_ferplus(data_dir: Path, size: int = 48) -> TrainingData:
     """Training rows with more expression votes than "unknown" and "not a face" together, without copies of test pictures.
 
-    Single votes are dropped where others remain. The validation split is PublicTest under the majority rule. With ``half`` 1 or 2 it is that half
-    of it, every second picture of each class, and what else PublicTest holds is learned from: two runs learn from all of it, and each is
-    still chosen by pictures it never saw. Raises InputError for another half.
+    Single votes are dropped where others remain. The validation split is PublicTest under the majority rule.
     """
-    if half not in (0, 1, 2):
-        raise InputError(f"half={half} is no half of PublicTest; give 1 or 2, or 0 to learn from none of it")
     data = read_ferplus(data_dir)
     clean = emotion_votes(data.votes, drop_single=True)
     counts = np.where(clean.sum(axis=1, keepdims=True) > 0, clean, emotion_votes(data.votes))
     usable = 2 * emotion_votes(data.votes).sum(axis=1) > data.votes.sum(axis=1, dtype=np.int64)
     votes = (counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)).astype(np.float32)
     labels = majority(data.votes)
+    held_out = data.images[data.usage != "Training"]
+    train = data.rows("Training")
+    train = train[usable[train] & ~identical_to(data.images[train], held_out)]
     public = data.rows("PublicTest")
-    validation, train, split = public[labels[public] >= 0], data.rows("Training"), "PublicTest"
-    if half:
-        by_class = validation[np.argsort(labels[validation], kind="stable")]
-        validation, split = np.sort(by_class[half - 1 :: 2]), f"PublicTest, half {half} of 2"
-        train = np.union1d(train, np.setdiff1d(public, validation))
-    held_out = np.setdiff1d(np.arange(len(labels)), train)
-    train = train[usable[train] & ~identical_to(data.images[train], data.images[held_out])]
     images = data.images if size == data.images.shape[1] else decoded(ArraySource(data.images), "ferplus-all-rows", size)
-    return TrainingData(images, votes, labels, train, validation, split)
+    return TrainingData(images, votes, labels, train, public[labels[public] >= 0])
 
 
 def load_folder(recipe: Recipe, data_dir: Path) -> TrainingData:

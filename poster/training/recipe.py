@@ -93,10 +93,7 @@ class Recipe:
     give up to name rare classes more often (poster/training/rare.py), 0 to leave it as it is. bias_cost: before that, the share of its mean class
     accuracy that a bias fitted to the labels of that split may cost (poster/training/bias.py), 0 to fit none. tutor_share: the share of a tutor's answers in
     the targets, 0 for none (poster/training/tutor.py). tutor_plain: the tutor is asked once, about the pictures
-    as they are, whatever light, blur, noise and crop the student sees: it learns that they change nothing. half: 1 or 2, of FERPlus's
-    validation split, chooses; the other is learned from too (poster/training/data.py); 0 for all of it. calibrate: the finished model's
-    temperature is fitted to that split; false, for a mean of models that learned from halves of it: the geometric mean of theirs.
-    steps: of one epoch, 0 for all pictures once.
+    as they are, whatever light, blur, noise and crop the student sees: it learns that they change nothing. steps: of one epoch, 0 for all pictures once.
     landmark_*: the lesson in which a narrow landmark stream learns 68 points from a teacher.
     """
 
@@ -131,8 +128,6 @@ class Recipe:
     bias_cost: float = 0.0
     tutor_share: float = 0.0
     tutor_plain: bool = False
-    half: int = 0
-    calibrate: bool = True
     seed: int = 1
     bf16: bool = True
     compile: bool = False

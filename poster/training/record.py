@@ -15,8 +15,7 @@ from poster.data.memo import write_atomically
 from poster.errors import InputError
 
 RENAMED = {"rare": "rare_cost"}  # values of a recipe that had another name in older records; 0 in every run of the ablation
-# Values that older records lack, as they were before they had a name.
-ADDED: dict[str, Any] = {"tutor_share": 0.0, "tutor_plain": False, "bias_cost": 0.0, "half": 0, "calibrate": True}
+ADDED: dict[str, Any] = {"tutor_share": 0.0, "tutor_plain": False, "bias_cost": 0.0}  # values that older records lack, as they were before they had a name
 ADDED_AUGMENTATION: dict[str, Any] = {"light": 0.0}
 ADDED_CONTRACT: dict[str, Any] = {"mirror": False}
 FIELDS = ("rows", "labels", "log_probabilities")

@@ -7,7 +7,6 @@ import logging
 import os
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from poster.training.curve import confusion_picture
 from poster.training.data import TrainingData, load
 from poster.training.live import Live, check
 from poster.training.recipe import Recipe
-from poster.training.start import build, landmarks_as_taught, network, starts_temperature, trained
+from poster.training.start import build, landmarks_as_taught, network, trained
 from poster.training.tutor import load_tutor
 from poster.training.validate import confusion, fit_temperature, predict, scores
 
@@ -60,8 +59,6 @@ def train(
         raise InputError(f"tutor_share={recipe.tutor_share:g} and {len(tutors)} tutors: give --tutor FILE with a share above 0, or neither")
     if recipe.tutor_plain and (not tutors or recipe.target != "votes"):
         raise InputError("tutor_plain mixes a tutor's answers into the votes: give --tutor FILE and target=votes, or tutor_plain=false")
-    if not recipe.calibrate and (recipe.epochs or not start):
-        raise InputError("calibrate=false takes the temperature of the models given with --start as they are; give epochs=0 with it, or calibrate=true")
     if live:
         check()
     for name, cost in (("rare_cost", recipe.rare_cost), ("bias_cost", recipe.bias_cost)):
@@ -74,8 +71,6 @@ def train(
     held = resumed and bool(json.loads(written.read_text())["freeze_landmarks"])
     recipe = landmarks_as_taught(recipe, held or bool(teacher or start) or recipe.architecture == "posterpp_nano")
     data = load(recipe, data_dir)
-    if not recipe.calibrate:
-        data = replace(data, split=f"{data.split}, parts of which the averaged models learned from")
     out.mkdir(parents=True, exist_ok=True)
     log.info("%d training pictures, %d for validation (%s)", len(data.train), len(data.validation), data.split)
     loop.save_recipe(recipe, written)
@@ -99,19 +94,19 @@ def train(
         found = rare.choose(predict(model, data.images[data.validation], contract), data.labels[data.validation], votes, recipe.rare_cost)
         rare.favour(model, votes, found["strength"])
         (out / RARE).write_text(json.dumps(found, indent=1) + "\n")
-    result = export(model, contract, data, out / "model.safetensors", None if recipe.calibrate else starts_temperature(start))
+    result = export(model, contract, data, out / "model.safetensors")
     if (out / ANCESTRY).is_file():
         Ancestry.read(out / ANCESTRY).made(out / "model.safetensors").write(out / ANCESTRY)
     return result
 
 
-def export(model: torch.nn.Module, contract: ModelContract, data: TrainingData, path: Path, temperature: float | None = None) -> dict[str, Any]:
-    """Round the weights to float16 (half the size), fit the temperature to the rounded model unless it is given, write file and validation scores."""
+def export(model: torch.nn.Module, contract: ModelContract, data: TrainingData, path: Path) -> dict[str, Any]:
+    """Round the weights to float16 (half the size), fit the temperature to the rounded model, write file and validation scores."""
     state = {key: value.half() if value.is_floating_point() else value for key, value in model.state_dict().items()}
     model.load_state_dict({key: value.float() if value.is_floating_point() else value for key, value in state.items()})
     labels = data.labels[data.validation]
     logits = predict(model, data.images[data.validation], contract)
-    contract = contract.replace(temperature=round(temperature or fit_temperature(logits, labels), 4))
+    contract = contract.replace(temperature=round(fit_temperature(logits, labels), 4))
     temporary = path.with_suffix(".part")
     save_file(state, temporary, metadata=contract.to_metadata())
     os.replace(temporary, path)

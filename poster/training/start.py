@@ -82,12 +82,6 @@ def trained(recipe: Recipe, starts: Sequence[str]) -> nn.Module:
     return model
 
 
-def starts_temperature(starts: Sequence[str]) -> float:
-    """The geometric mean of their contracts' temperatures: each divides logits, so their logarithms are what is averaged."""
-    temperatures = [open_trained(model_path(start))[1].temperature for start in starts]
-    return float(np.exp(np.mean(np.log(temperatures))))
-
-
 def _state(recipe: Recipe, start: str) -> dict[str, Tensor]:
     given, contract = open_trained(model_path(start))
     wanted, found = ((c.architecture, c.labels, head) for c, head in ((recipe.contract, recipe.head.kind), (contract, contract.head)))

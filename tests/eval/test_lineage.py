@@ -105,17 +105,3 @@ def test_stages_are_read_in_their_order_and_a_mean_has_no_log(tmp_path: Path) ->
     (tmp_path / "log.csv").write_text("epoch,accuracy,loss,seconds\n1,0.5,1,1800\n2,0.8125,0.25,1800\n")
     (tmp_path / "bias-2.json").write_text('{"penalty": null}')
     assert read_stages(tmp_path) == [STAGES[0], replace(STAGES[4], bias={"penalty": None})]
-
-
-def test_a_run_that_learned_from_half_of_the_validation_split_says_so() -> None:
-    tried = [{"penalty": penalty, "accuracy": 0.875, "mean_class_accuracy": 0.75, "loss": 0.325} for penalty in (None, 0.1)]
-    halves = [
-        Stage({"name": "r", "architecture": "nano", "half": half}, Ancestry(weights=f"{half}"), LOG, bias={"penalty": 0.1, "cost": 0.003, "tried": tried})
-        for half in (1, 2)
-    ]
-    mean = Stage({"name": "mean", "architecture": "nano", "calibrate": False}, Ancestry(("1", "2"), weights="3"), [])
-    first, second, last = runs([*halves, mean]).splitlines()
-    assert ", the other half of PublicTest among the training pictures: 2 epochs" in first
-    assert "(half 1 of PublicTest accuracy 81.25 %), the head's bias fitted to half 1 of PublicTest's labels" in first
-    assert "half 2 of PublicTest accuracy" in second and "half 1" not in second
-    assert last == "3. mean, from the mean of the weights of runs 1 and 2: no epoch, the temperature the geometric mean of theirs."

@@ -1,4 +1,4 @@
-"""Training data: the held-out split, the halves of FERPlus's, the sampler, the lower face."""
+"""Training data from folders: the held-out split, the sampler, the lower face."""
 
 import dataclasses
 from pathlib import Path
@@ -7,10 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from poster.data.ferplus import FerPlus
-from poster.errors import DataError, InputError
-from poster.training import data as data_module
-from poster.training.data import load, load_ferplus, load_folder
+from poster.errors import DataError
+from poster.training.data import load, load_folder
 from poster.training.recipes import RECIPES
 
 RECIPE = RECIPES["posterpp_raf_db"]
@@ -55,44 +53,6 @@ def test_the_inverse_frequency_sampler_draws_classes_alike(folder: Path) -> None
     drawn = np.concatenate([data.draw(np.random.default_rng(seed), 1.0) for seed in range(60)])
     assert set(drawn) <= set(data.train)
     np.testing.assert_allclose(np.bincount(data.labels[drawn], minlength=7) / len(drawn), 1 / 7, atol=0.015)
-
-
-@pytest.fixture
-def ferplus(monkeypatch: pytest.MonkeyPatch) -> FerPlus:
-    """70 Training, 60 PublicTest and 50 PrivateTest rows; the classes in blocks of four rows, every tenth row without a majority.
-
-    Pixel for pixel PublicTest's row 73 is its row 74, and its row 77 stands in PrivateTest.
-    """
-    n = 180
-    images = np.random.default_rng(4).integers(0, 256, (n, 48, 48), dtype=np.uint8)
-    votes = np.zeros((n, 10), dtype=np.uint8)
-    votes[np.arange(n), np.arange(n) // 4 % 4] = 10
-    votes[::10, :8] = [5, 5, 0, 0, 0, 0, 0, 0]
-    images[74], images[140] = images[73], images[77]
-    made = FerPlus(images, votes, np.repeat(["Training", "PublicTest", "PrivateTest"], [70, 60, 50]))
-    monkeypatch.setattr(data_module, "read_ferplus", lambda folder: made)
-    return made
-
-
-def test_of_two_halves_of_publictest_each_chooses_for_a_run_that_learns_from_the_other(ferplus: FerPlus) -> None:
-    public, private = np.arange(70, 130), np.arange(130, 180)
-    whole, first, second = (load_ferplus(Path(), half=half) for half in (0, 1, 2))
-    assert whole.train.tolist() == list(range(70)) and whole.split == "PublicTest"
-    assert sorted([*first.validation, *second.validation]) == whole.validation.tolist() == [row for row in public if row % 10]
-    counts = [np.bincount(half.labels[half.validation], minlength=4) for half in (first, second)]
-    assert abs(counts[0] - counts[1]).max() <= 1 and min(counts[0]) > 5
-    for half, other in ((first, second), (second, first)):
-        seen = {half.images[row].tobytes() for row in half.train}
-        assert not seen & {half.images[row].tobytes() for row in [*half.validation, *private]}
-        assert set(half.train) == {*range(70), *public[::10], *other.validation} - {73, 74, 77}  # which stand in the half that chooses or in PrivateTest
-    assert "half 1 of 2" in first.split and "half 2 of 2" in second.split
-
-
-def test_a_half_that_is_none_is_refused(folder: Path, ferplus: FerPlus) -> None:
-    with pytest.raises(InputError, match="half=3 is no half of PublicTest; give 1 or 2"):
-        load(RECIPES["posterpp_nano"].override(["half=3"]), folder)
-    with pytest.raises(InputError, match="half=1 is for FERPlus; of raf-db a tenth"):
-        load(RECIPE.override(["half=1"]), folder)
 
 
 def test_a_folder_without_the_data_is_refused(tmp_path: Path) -> None:

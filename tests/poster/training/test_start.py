@@ -88,28 +88,6 @@ def test_a_mean_alone_is_a_run_without_an_epoch_that_says_what_it_was_made_from(
     assert not (out / "log.csv").exists()
 
 
-def test_a_mean_of_models_that_learned_from_the_validation_split_keeps_the_mean_of_their_temperatures(
-    brighter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    images, labels = bright_eighths(16)
-    data = TrainingData(images, np.eye(8, dtype=np.float32)[labels], labels, np.arange(8), np.arange(8, 16), "PublicTest")
-    monkeypatch.setattr(session, "load", lambda recipe, folder: data)
-    starts = []
-    for temperature in (0.5, 0.5, 4.0):
-        starts.append(str(tmp_path / f"{len(starts)}.safetensors"))
-        save_file(load_file(brighter), starts[-1], metadata=RECIPE.contract.replace(temperature=temperature).to_metadata())
-    recipe = RECIPES["posterpp_nano_mean"].override(["rare_cost=0", "calibrate=false"])
-    result = train(recipe, tmp_path, tmp_path / "out", start=starts)
-    assert poster.load_model(Path(result["file"])).contract.temperature == result["temperature"] == 1.0
-    assert result["split"] == "PublicTest, parts of which the averaged models learned from"
-
-
-@pytest.mark.parametrize(("values", "start"), [(["calibrate=false"], [SHIPPED]), (["calibrate=false", "epochs=1"], [])])
-def test_a_temperature_that_is_no_mean_is_fitted(values: list[str], start: list[str], tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="calibrate=false takes the temperature of the models given with --start"):
-        train(RECIPE.override(values), tmp_path / "no-data", tmp_path / "out", start=start)
-
-
 def test_a_run_without_an_epoch_and_without_a_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="posterpp_nano_mean with epochs=0 trains nothing: give the trained models"):
         train(RECIPES["posterpp_nano_mean"], tmp_path / "no-data", tmp_path / "out")
