@@ -71,7 +71,9 @@ def score(
     from eval.catalogue import find
     from eval.inference import Compute, infer
     from eval.run import evaluate
+    from poster.memory import keep_freed
 
+    keep_freed()
     whole = 1.0 if sample else STAGES["scoring"][1]
 
     def progress(what: str, done: int, total: int) -> None:

@@ -31,7 +31,9 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from eval.inference import Compute
     from eval.run import evaluate
     from poster.digest import file_sha256
+    from poster.memory import keep_freed
 
+    keep_freed()
     benchmark = find(options.benchmark, options.protocol)
     analyses = chosen_analyses(options.analyses, options.sample)
     weights = Path(options.weights)

@@ -39,12 +39,14 @@ def run(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
     import torch
 
     from poster.errors import InputError
+    from poster.memory import keep_freed
     from poster.training.recipes import RECIPES
     from poster.training.session import train
 
     if arguments.recipe not in RECIPES:
         raise InputError(f"{arguments.recipe!r} is not a recipe; known are {', '.join(RECIPES)}")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    keep_freed()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     recipe = RECIPES[arguments.recipe].override(arguments.set)
