@@ -15,6 +15,7 @@ from torch import nn
 import poster
 from eval.inference import Compute, placed
 from eval.speed import count_flops, once
+from poster import bf16
 from poster.fastest import machine
 from poster.runtime import RUNTIMES, Run, both
 
@@ -119,5 +120,4 @@ def _plain(model: nn.Module, images: torch.Tensor) -> tuple[torch.Tensor, torch.
 
 def setting() -> dict[str, Any]:
     """What the figures hold for."""
-    known = {"AVX-512 bf16": torch.cpu._is_avx512_bf16_supported(), "AMX bf16": torch.cpu._is_amx_tile_supported()}
-    return {"device": "cpu", "machine": machine(), "threads": torch.get_num_threads(), "bf16": [name for name, here in known.items() if here]}
+    return {"device": "cpu", "machine": machine(), "threads": torch.get_num_threads(), "bf16": bf16.instructions()}

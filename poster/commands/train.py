@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import logging
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from poster.training.recipe import Recipe
+
+log = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,8 +41,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    import logging
-
     import torch
 
     from poster.errors import InputError
@@ -49,7 +54,7 @@ def run(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
     keep_freed()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    recipe = RECIPES[arguments.recipe].override(arguments.set)
+    recipe = as_fast(RECIPES[arguments.recipe].override(arguments.set), arguments.set, "cuda" if torch.cuda.is_available() else "cpu")
     result = train(
         recipe,
         arguments.data,
@@ -63,3 +68,13 @@ def run(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
     )
     scores = result["validation"]
     return result, f"{result['file']}: accuracy {scores['accuracy']:.4f}, mean class accuracy {scores['mean_class_accuracy']:.4f} on {result['split']}"
+
+
+def as_fast(recipe: Recipe, assignments: list[str], device: str) -> Recipe:
+    """The recipe, but in float32 on a device that would only imitate bfloat16, which takes longer; an assignment to ``bf16`` is kept."""
+    from poster import bf16
+
+    if not recipe.bf16 or bf16.native(device) or any(text.startswith("bf16=") for text in assignments):
+        return recipe
+    log.info("float32 instead of bfloat16, for which this machine has no instruction (--set bf16=true keeps the recipe's)")
+    return replace(recipe, bf16=False)
