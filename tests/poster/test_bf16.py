@@ -11,8 +11,7 @@ from poster import bf16
 from poster.commands.train import as_fast
 from poster.training.recipes import RECIPES
 
-RECIPE = RECIPES["posterpp_nano"]
-assert RECIPE.bf16
+RECIPE = RECIPES["posterpp_nano"].override(["bf16=true"])
 
 
 def flags() -> set[str]:
