@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import torch
 from torch import Tensor, nn
@@ -64,9 +64,13 @@ def values_and_gradients(model: nn.Module, images: Tensor, targets: Tensor, taps
     return [value.detach() for value in (*seen, images)], list(gradients)
 
 
+class _AllHeard(Exception):
+    """Every tap of a pass has been heard; what comes after it is not needed."""
+
+
 def values(model: nn.Module, images: Tensor, taps: Sequence[Tap]) -> list[Tensor]:
-    """The tapped tensors of one forward pass, the images last, without any gradient."""
-    with torch.no_grad(), _watch(taps) as seen:
+    """The tapped tensors of one forward pass that goes no further than the last of them, the images last, without any gradient."""
+    with torch.no_grad(), _watch(taps, stop=True) as seen, suppress(_AllHeard):
         _single(model, images)
     return [*seen, images]
 
@@ -77,8 +81,8 @@ def _single(model: nn.Module, images: Tensor) -> Tensor:
 
 
 @contextmanager
-def _watch(taps: Sequence[Tap]) -> Iterator[list[Tensor]]:
-    """Collect the tapped tensors of the forward pass made inside, in the order of ``taps``."""
+def _watch(taps: Sequence[Tap], stop: bool = False) -> Iterator[list[Tensor]]:
+    """Collect the tapped tensors of the forward pass made inside, in the order of ``taps``. stop: raise _AllHeard in it as soon as it gave all of them."""
     heard: dict[int, list[Tensor]] = {}
     seen: list[Tensor] = []
 
@@ -86,6 +90,8 @@ def _watch(taps: Sequence[Tap]) -> Iterator[list[Tensor]]:
         def hear(_module: nn.Module, _inputs: object, output: object) -> None:
             heard[index] = list(pick(output))
             seen[:] = [value for place in sorted(heard) for value in heard[place]]
+            if stop and len(heard) == len(taps):
+                raise _AllHeard
 
         return hear
 

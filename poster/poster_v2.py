@@ -130,8 +130,8 @@ class PosterV2(Mirrorable):
     def forward_maps(self, images: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """(N, 3, S, S) -> the image stream's and the landmark stream's three maps."""
         images = nearest_half(images) if self.halve else images
-        first, second, third = self.landmark_stream(images)
-        return self.image_stream(images), [self.align1(first), self.align2(second), self.align3(third)]
+        image_maps, (first, second, third) = self.image_stream(images), self.landmark_stream(images)
+        return image_maps, [self.align1(first), self.align2(second), self.align3(third)]
 
     def fuse(self, image_maps: list[Tensor], landmark_maps: list[Tensor]) -> Tensor:
         """What :meth:`forward_maps` returns -> embedding (N, embed_dim)."""

@@ -16,12 +16,13 @@ from poster.poster_v2 import PosterV2, WindowCrossAttention
 from poster.winograd import WinogradConv, fits
 
 
-def rewritten(model: nn.Module, winograd: bool = False) -> nn.Module:
+def rewritten(model: nn.Module, winograd: bool = False, explained: bool = False) -> nn.Module:
     """A copy of a model in eval mode that computes the same function, up to rounding, with less work; for inference only.
 
     A BatchNorm before a padded convolution stays: the padding is zero after it, not before. Attention maps are no longer there to be listened to.
     Weights lie channels-last, which the convolutions are fastest in. winograd: wide 3x3 convolutions compute with fewer multiplications on large
-    batches (poster/winograd.py), for float32 on a CPU. A module this file knows nothing of is copied as it is.
+    batches (poster/winograd.py), for float32 on a CPU. explained: passes with gradients at the input are what it is for. A module this file knows
+    nothing of is copied as it is.
     """
     model = copy.deepcopy(model).eval().requires_grad_(False)
     for module in list(model.modules()):
@@ -39,6 +40,8 @@ def rewritten(model: nn.Module, winograd: bool = False) -> nn.Module:
                 setattr(module, name, FusedCrossAttention(child))
             elif isinstance(child, Block):
                 child.attn.fused_attn = True
+            elif isinstance(child, nn.PReLU) and explained:
+                setattr(module, name, HeldPReLU(child))
     if winograd:
         for module in list(model.modules()):
             for name, child in module.named_children():
@@ -84,6 +87,23 @@ class FusedCrossAttention(nn.Module):
         key, value = self.kv(context).view(n, length, 2, self.heads, -1).permute(2, 0, 3, 1, 4)
         read = F.scaled_dot_product_attention(query.view(n, length, self.heads, -1).transpose(1, 2), key, value)
         return self.proj(read.transpose(1, 2).reshape(n, length, dim))
+
+
+class HeldPReLU(nn.Module):
+    """PReLU whose slopes are not learned, for gradients at its input: PyTorch's own works out the slopes' as well, whether or not they are wanted.
+
+    At exactly 0 its gradient is 0.
+    """
+
+    def __init__(self, act: nn.PReLU) -> None:
+        super().__init__()
+        self.weight = act.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not x.requires_grad:
+            return F.prelu(x, self.weight)
+        sign = x.detach().sign()
+        return x * (F.prelu(sign, self.weight) * sign)  # a choice between 1 and the slope, by two quick operations instead of a slow one
 
 
 class ClassTokenBlock(nn.Module):

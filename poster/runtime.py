@@ -75,7 +75,7 @@ def lean(model: nn.Module) -> nn.Module:
     with _making:
         known = _lean.get(model)
         if known is None or known[0] != weights:
-            known = _lean[model] = (weights, rewritten(model))
+            known = _lean[model] = (weights, rewritten(model, explained=True))
         return known[1]
 
 

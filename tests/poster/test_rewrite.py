@@ -6,7 +6,7 @@ from torch import nn
 
 import poster
 from poster.poster_v2 import WindowCrossAttention
-from poster.rewrite import rewritten
+from poster.rewrite import HeldPReLU, rewritten
 from poster.runtime import both
 from poster.winograd import WinogradConv
 
@@ -72,3 +72,25 @@ def test_a_foreign_module_is_copied_as_it_is():
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4 * 36, 7)).eval()
     images = torch.randn(2, 3, 8, 8)
     torch.testing.assert_close(rewritten(model)(images), model(images))
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 4, 4), (3, 5)])
+def test_a_held_prelu_has_the_values_and_gradients_of_pytorchs(shape):
+    torch.manual_seed(0)
+    act = nn.PReLU(5)
+    act.weight.data = torch.tensor([-0.5, 0.0, 0.25, 1.0, 1.5])
+    images, weights = torch.randn(shape), torch.randn(shape)
+    drawn = []
+    for module in (act, HeldPReLU(act)):
+        x = images.clone().requires_grad_()
+        value = module(x)
+        drawn.append((value.detach(), module(images), *torch.autograd.grad((value * weights).sum(), x)))
+    for reference, value in zip(*drawn, strict=True):
+        assert torch.equal(value, reference)
+
+
+def test_what_is_for_explaining_holds_every_slope():
+    model = lively("posterpp_nano")
+    for explained, slopes in ((False, nn.PReLU), (True, HeldPReLU)):
+        found = {type(module) for module in rewritten(model, explained=explained).modules() if type(module) in (nn.PReLU, HeldPReLU)}
+        assert found == {slopes}
