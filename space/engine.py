@@ -111,16 +111,23 @@ class Engine:
         self._gather, self._searches = Gather(self._predict, TOGETHER), ThreadPoolExecutor(EYES, "search")
 
     @property
-    def files(self) -> dict[str, Path]:
-        """Every model to choose from and its file, the default one first. Raises CheckpointError when the default one is not there."""
-        shipped = {name: model_path(name) for name in shipped_models()}
-        return {Path(self._default).stem: model_path(self._default), **shipped, **{name: path for name, path in self._evaluated().items() if path.is_file()}}
+    def first(self) -> str:
+        """The default model's name, known without asking which others there are."""
+        return Path(self._default).stem
 
     @property
     def names(self) -> tuple[str, ...]:
         """The models to choose from, the default one first, whether or not its file is there."""
-        first = Path(self._default).stem
-        return (first, *(name for name in (*shipped_models(), *self._evaluated()) if name != first))
+        return (self.first, *(name for name in (*shipped_models(), *self._evaluated()) if name != self.first))
+
+    def _file(self, name: str) -> Path | None:
+        """Of a model to choose from, None for any other name. Raises CheckpointError when the default one is not there."""
+        if name == self.first:
+            return model_path(self._default)
+        if name in shipped_models():
+            return model_path(name)
+        path = self._evaluated().get(name)
+        return path if path and path.is_file() else None
 
     @property
     def is_busy(self) -> bool:
@@ -139,7 +146,7 @@ class Engine:
     def title(self, name: str) -> str:
         """How a model is called on the page."""
         own = self._own.get(name)
-        return own.title if own else name or self.names[0]
+        return own.title if own else name or self.first
 
     def load(self, name: str = "") -> Any:
         """The model in eval mode. Raises InputError for a name that is not offered: a visitor's word never becomes a path."""
@@ -149,7 +156,7 @@ class Engine:
                     raise InputError("Your model is no longer in memory; choose its file again.")
                 self._own.move_to_end(name)
                 return self._own[name].model
-        path = self.files.get(name or self.names[0])
+        path = self._file(name or self.first)
         if path is None:
             raise InputError(f"There is no model of that name here; there are {', '.join(self.names)}.")
         with self._loading:
@@ -202,7 +209,7 @@ class Engine:
         shown.thumbnail((SHOWN_SIDE, SHOWN_SIDE), reducing_gap=2.0)
         detector, found = "none" if whole else detector_name(), []
         for model in models:
-            name, drawn, remark = model or self.names[0], heatmap, ""
+            name, drawn, remark = model or self.first, heatmap, ""
             try:
                 faces, predictions = self._asked((name, drawn, points), rgb, faces, rest)
             except NoHeatmap as error:  # what another model beside it can draw is no reason to leave this one's answer out
@@ -218,7 +225,7 @@ class Engine:
         """The faces of one picture (H, W, 3) uint8, without a heatmap."""
         with self._eyes:
             faces = find_faces(rgb)
-        return self._gather((model or self.names[0], None, False), (rgb, faces))
+        return self._gather((model or self.first, None, False), (rgb, faces))
 
     def _rest(self, finer: Iterator[tuple[Face, ...]]) -> tuple[Face, ...]:
         """What the looks that are left add."""

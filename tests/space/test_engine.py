@@ -129,6 +129,15 @@ def test_evaluated_models_are_offered_while_their_file_is_there(weights, tmp_pat
     assert "theirs" in several.names and several.answer(example(), "theirs").model == "theirs"
 
 
+def test_the_default_model_is_the_operators_and_is_asked_without_a_look_at_the_submissions(weights, tmp_path):
+    asked = []
+    page = Engine(str(weights), lambda: asked.append(1) or {weights.stem: tmp_path / "theirs.safetensors"})
+    (tmp_path / "theirs.safetensors").write_bytes(b"not the default")
+    answer = page.answer(example())
+    assert answer.model == weights.stem == page.first and not asked
+    assert page.names[0] == page.first and page.names.count(page.first) == 1 and asked
+
+
 def test_only_so_many_models_stay_in_memory(weights, tmp_path):
     files = {}
     for number in range(MODELS_KEPT + 1):
