@@ -1,4 +1,4 @@
-"""The same network with less work: BatchNorm folded, attention fused, only the class token where nothing else is read."""
+"""The same network with less work: BatchNorm folded, convolutions in a row made one, attention fused, only the class token where nothing else is read."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import torch
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from poster.backbones import ConvNormAct, IRBackbone, IRUnit
+from poster.folding import composed, fold, halves, shifted
 from poster.poster_v1 import CrossAttention
 from poster.poster_v2 import PosterV2, WindowCrossAttention
 from poster.winograd import WinogradConv, fits
@@ -19,7 +19,7 @@ from poster.winograd import WinogradConv, fits
 def rewritten(model: nn.Module, winograd: bool = False, explained: bool = False) -> nn.Module:
     """A copy of a model in eval mode that computes the same function, up to rounding, with less work; for inference only.
 
-    A BatchNorm before a padded convolution stays: the padding is zero after it, not before. Attention maps are no longer there to be listened to.
+    Attention maps are no longer there to be listened to.
     Weights lie channels-last, which the convolutions are fastest in. winograd: wide 3x3 convolutions compute with fewer multiplications on large
     batches (poster/winograd.py), for float32 on a CPU. explained: passes with gradients at the input are what it is for. A module this file knows
     nothing of is copied as it is.
@@ -27,12 +27,13 @@ def rewritten(model: nn.Module, winograd: bool = False, explained: bool = False)
     model = copy.deepcopy(model).eval().requires_grad_(False)
     for module in list(model.modules()):
         if isinstance(module, ConvNormAct | IRBackbone):
-            _fold(module if isinstance(module, ConvNormAct) else module.stem, "conv", "bn")
+            fold(module if isinstance(module, ConvNormAct) else module.stem, "conv", "bn")
         elif isinstance(module, IRUnit):
-            _fold(module, "conv2", "bn2")
-            _fold(module, "conv1", "bn_inner")
+            fold(module, "conv2", "bn2")
+            fold(module, "conv1", "bn_inner")
+            module.conv1, module.bn1 = shifted(module.bn1, module.conv1), nn.Identity()
             if module.shortcut is not None:
-                _fold(module.shortcut, "conv", "bn")
+                fold(module.shortcut, "conv", "bn")
         for name, child in module.named_children():
             if isinstance(child, WindowCrossAttention):
                 setattr(module, name, FusedWindowAttention(child))
@@ -49,14 +50,9 @@ def rewritten(model: nn.Module, winograd: bool = False, explained: bool = False)
                     setattr(module, name, WinogradConv(child))
     if isinstance(model, PosterV2):
         model.blocks[-1] = ClassTokenBlock(model.blocks[-1])
+        if all(map(halves, model.embed1)):
+            model.embed1 = composed(*model.embed1)
     return model.to(memory_format=torch.channels_last)
-
-
-def _fold(owner: nn.Module, conv: str, norm: str) -> None:
-    """Put the BatchNorm that follows a convolution into its weights."""
-    if isinstance(getattr(owner, norm), nn.BatchNorm2d):
-        setattr(owner, conv, fuse_conv_bn_eval(getattr(owner, conv), getattr(owner, norm)))
-        setattr(owner, norm, nn.Identity())
 
 
 class FusedWindowAttention(nn.Module):

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from poster.errors import InputError
+from poster.packed import packed
 from poster.rewrite import rewritten
 from poster.shares import in_shares
 
@@ -100,6 +101,8 @@ def _torch(model: nn.Module, name: str, dtype: str, device: str, batch: int) -> 
     ready = rewritten(model, winograd=fewer).to(device=place, dtype=precision if whole else None)
 
     low = not whole and precision != torch.float32
+    if place.type == "cpu" and not low:
+        ready = packed(ready)
 
     def call(images: Tensor) -> tuple[Tensor, Tensor | None]:
         with torch.inference_mode(), torch.autocast(place.type, precision if low else None, enabled=low):

@@ -55,8 +55,7 @@ def test_the_work_is_less():
     model = lively("posterpp_nano")
     before = sum(isinstance(module, nn.BatchNorm2d) for module in model.modules())
     after = sum(isinstance(module, nn.BatchNorm2d) for module in rewritten(model).modules())
-    assert after == 7  # those before a padded convolution, one a unit
-    assert before == sum(isinstance(module, nn.BatchNorm2d) for module in model.modules()) > 7 * after
+    assert after == 0 < before == sum(isinstance(module, nn.BatchNorm2d) for module in model.modules())
 
 
 def test_the_model_itself_stays_as_it_was():
