@@ -15,8 +15,13 @@ LEAST_WEIGHTS = 2**19  # with fewer, what a call of these operations costs more 
 @lru_cache(maxsize=1)
 def possible() -> bool:
     """Whether this build of torch has the operations, those of its own compiler, and this processor is of the kind they are made for."""
-    needed = ("_convolution_pointwise", "_linear_pointwise", "_reorder_convolution_weight", "_reorder_linear_weight")
+    needed = ("_convolution_pointwise", "_linear_pointwise", "_reorder_convolution_weight", "_reorder_linear_weight", "_is_mkldnn_bf16_supported")
     return platform.machine().lower() in ("x86_64", "amd64") and torch.backends.mkldnn.is_available() and all(hasattr(torch.ops.mkldnn, one) for one in needed)
+
+
+def _dtypes() -> tuple[torch.dtype, ...]:
+    """What these operations take here: in bfloat16, unlike plain layers, they refuse a processor without the vector instructions for it."""
+    return (torch.float32, torch.bfloat16) if torch.ops.mkldnn._is_mkldnn_bf16_supported() else (torch.float32,)
 
 
 def packed(model: nn.Module) -> nn.Module:
@@ -33,7 +38,7 @@ def _fits(module: nn.Module) -> bool:
     if type(module) not in (nn.Conv2d, nn.Linear) or (type(module) is nn.Conv2d and (module.padding_mode != "zeros" or isinstance(module.padding, str))):
         return False
     weight = module.weight
-    return isinstance(weight, Tensor) and weight.dtype in (torch.float32, torch.bfloat16) and weight.numel() >= LEAST_WEIGHTS
+    return isinstance(weight, Tensor) and weight.dtype in _dtypes() and weight.numel() >= LEAST_WEIGHTS
 
 
 class _Packed(nn.Module):

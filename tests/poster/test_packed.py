@@ -33,7 +33,7 @@ LAYERS = {
 }
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dtype", module._dtypes() if possible() else [])
 @pytest.mark.parametrize("name", LAYERS)
 def test_the_same_for_every_batch(name: str, dtype: torch.dtype) -> None:
     torch.manual_seed(0)
@@ -90,6 +90,12 @@ def test_what_it_does_not_know_stays() -> None:
 def test_small_layers_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LEAST_WEIGHTS", 4 * 4 + 1)
     assert [type(one) for one in packed(nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 5)))] == [nn.Linear, PackedLinear]
+
+
+def test_bfloat16_stays_plain_where_the_processor_has_too_few_instructions_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_dtypes", lambda: (torch.float32,))
+    layers = packed(nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4).to(torch.bfloat16)))
+    assert [type(one) for one in layers] == [PackedLinear, nn.Linear]
 
 
 def test_as_it_is_where_that_is_not_possible(monkeypatch: pytest.MonkeyPatch) -> None:
