@@ -4,6 +4,7 @@ for one picture is a tenth of a large network's time, and more where the arithme
 from __future__ import annotations
 
 import platform
+from abc import abstractmethod
 from functools import lru_cache
 
 import torch
@@ -68,8 +69,9 @@ class _Packed(nn.Module):
         assert self._laid is not None
         return self._laid
 
+    @abstractmethod
     def lay(self, weight: Tensor, x: Tensor) -> Tensor:
-        raise NotImplementedError
+        """``weight`` laid for pictures or rows like ``x``."""
 
 
 class PackedConv(_Packed):
